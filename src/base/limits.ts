@@ -1,0 +1,115 @@
+/** Every bound in one table: unit in the name, the reason, and what happens when it is hit. */
+
+export const limits = {
+  /** Largest message on a Channel. Keeps buffers and CRDT frames bounded; a longer one ends the channel. */
+  messageBytes: 1024 * 1024,
+  /** Largest RPC envelope (without the raw body): control stays small. Longer: the call is refused. */
+  rpcEnvelopeBytes: 64 * 1024,
+  /** Calls in flight from one peer. More are answered `limit.exceeded`. */
+  rpcCallsInFlight: 1024,
+  /** Items a stream's sender may have unacknowledged; it waits for credit. */
+  rpcStreamCredit: 64,
+  /** A request without its own deadline ends after this. */
+  rpcDeadlineMs: 30_000,
+  /** Bytes a channel holds unsent before `send` says wait. */
+  channelSendBufferBytes: 1024 * 1024,
+  /** Hard end of patience with an unsent buffer: senders that ignore back-pressure lose the channel. */
+  channelSendBufferHardBytes: 8 * 1024 * 1024,
+  /** Unsent bytes that do not move for so long mean a dead or hostile reader: `channel.stalled`. */
+  channelStallMs: 30_000,
+  /** First message of an accepted stream must come within this, else it is dropped. */
+  helloMs: 5_000,
+  /** Whole handshake of a connection. */
+  handshakeMs: 5_000,
+  /** Connections that are not yet authenticated, all addresses together; more are refused. */
+  pendingConnections: 50,
+  /** New inbound connections per second from one address; more are refused. Several peers may share a host. */
+  inboundConnectionsPerSecond: 100,
+  /** Connections held open by strangers during a pairing window. */
+  pairingConnections: 8,
+  /** Streams one member may hold open towards us; more are reset. */
+  streamsPerPeer: 64,
+  /** Streams a stranger may open in a pairing window: the pairing one. */
+  streamsPerStranger: 1,
+  /** yamux window of a control connection: outstanding window / link rate is the delay others see. */
+  controlWindowBytes: 256 * 1024,
+  /** yamux window of a bulk connection. */
+  bulkWindowBytes: 1024 * 1024,
+  /** Addresses kept per peer, most recently good first; the rest are forgotten. */
+  addressesPerPeer: 8,
+  /** Unverified discovery sightings kept; the oldest is forgotten. */
+  sightings: 256,
+  /** Devices in one mesh. More `add` statements are refused. */
+  devices: 256,
+  /** Statements in a roster; a device that would exceed it is told to compact by a new mesh. */
+  rosterStatements: 10_000,
+  /** One signed roster statement. Longer is refused unread. */
+  rosterStatementBytes: 8 * 1024,
+  /** Name of a device or a space, in bytes of UTF-8. Cut on input with a clear error. */
+  nameBytes: 64,
+  /** Records of the audit log in memory for `skein audit`; older ones are read from disk. */
+  auditTail: 1_000,
+  /** A pairing window closes after this. */
+  pairWindowMs: 120_000,
+  /** Codes per pairing window; each allows one guess. */
+  pairCodes: 3,
+  /** How long the person has to confirm on the existing device. */
+  pairConfirmMs: 120_000,
+  /** Heartbeat period on control. */
+  heartbeatMs: 500,
+  /** Nothing received for this long: probe. */
+  suspectMs: 1_500,
+  /** Nothing received for this long: down for others (soft: nothing is closed). */
+  downMs: 2_500,
+  /** Nothing received for this long: the connections are cut. */
+  abortMs: 10_000,
+  /** Heartbeats on control without an answer for so long although bytes come in: a one-way network, down. */
+  unansweredMs: 5_000,
+  /** The detector looks at the byte counter of a connection at least so often. */
+  detectorPollMs: 250,
+  /** A detector tick later than this means that our own process stood still: no alarm from that time. */
+  detectorLateMs: 200,
+  /** Heartbeat period on bulk, where data is the usual sign of life. */
+  bulkHeartbeatMs: 2_000,
+  /** Nothing received on bulk for this long: new channels go over control, a fresh bulk connection is dialled. */
+  bulkSuspectMs: 5_000,
+  /** Connections held to one member per lane, being replaced or drained included; the oldest is cut beyond it. */
+  linesPerLane: 4,
+  /** Link handshakes one member may have in progress; more are refused. */
+  pendingHellos: 4,
+  /** First message of the link protocol. */
+  helloBytes: 1024,
+  /** A replaced connection is kept this long for the channels that still run on it; then it is closed. */
+  drainMs: 600_000,
+  /** A replaced connection closes after having been idle this long: an opening channel may be on its way. */
+  drainQuietMs: 1_000,
+  /** How long leaving peers are given to hear the goodbye. */
+  goodbyeMs: 500,
+  /** The wall clock running ahead of the monotonic one by this much: the machine slept. */
+  sleepMs: 5_000,
+  /** Redial back-off. */
+  redialFirstMs: 250,
+  redialMaxMs: 5_000,
+  /** One address of one dial. */
+  dialAddressMs: 1_500,
+  /** One whole dial, all addresses. */
+  dialMs: 4_000,
+  /** The peer that should not dial waits this long before it does. */
+  secondDialerMs: 500,
+  /** Between looking at network interfaces. */
+  interfacePollMs: 1_000,
+  /** Events kept for a subscriber that is slow; older ones are dropped and it is told how many. */
+  eventBacklog: 1_000,
+  /** A request on the control socket, and its reply without streams. */
+  controlMessageBytes: 4 * 1024 * 1024,
+  /** A Yjs update on the wire or in the log: V1 needs a byte per struct, so this bounds the work of one frame. */
+  updateBytes: 1024 * 1024,
+  /** Yjs updates waiting for a missing one, per document; more: drop them and ask for a state-vector diff. */
+  pendingUpdates: 256,
+  /** Content that travels in the same frame as its record. */
+  inlineBlobBytes: 64 * 1024,
+  /** Tree depth of a space. Deeper entries are listed as problems. */
+  pathDepth: 256,
+  /** Bytes of one path component. */
+  pathNameBytes: 255,
+} as const

@@ -1,0 +1,245 @@
+/** The calling half of RPC: matches answers to calls, with deadline, cancel and stream credit. */
+import { assert } from './assert.ts'
+import type { Channel } from './channel.ts'
+import { abortReason, throwIfAborted } from './clock.ts'
+import type { Validator } from './codec.ts'
+import { decode, encode } from './codec.ts'
+import { createDeadlines } from './deadlines.ts'
+import type { Env } from './env.ts'
+import { asSkeinError, fromWireError, hasCode, SkeinError } from './errors.ts'
+import { limits } from './limits.ts'
+import type { Answer, CallOptions } from './rpc.ts'
+import {
+  frameHeaderBytes,
+  frameType,
+  newFrame,
+  sendUnlessEnded,
+  sendWithHead,
+  splitHead,
+  wireErrorShape,
+  writeUint32,
+} from './rpc-frame.ts'
+
+/** One of our calls that waits for its answer. */
+interface Waiting {
+  answer(head: Uint8Array, body: Uint8Array): void
+  item(value: Uint8Array): void
+  end(): void
+  fail(error: SkeinError): void
+}
+
+interface Pending extends Waiting {
+  readonly deadlineMs: number
+}
+
+export interface RpcClient {
+  callWithBody<T>(method: string, params: unknown, result: Validator<T>, options?: CallOptions): Promise<Answer<T>>
+  stream<T>(method: string, params: unknown, item: Validator<T>, options?: CallOptions): AsyncIterable<T>
+  /** An answering frame (response, error, item or end). @throws `codec.*` when it breaks the protocol. */
+  answered(kind: number, id: number, rest: Uint8Array): void
+  /** Fails everything that waits, now and later. */
+  end(error: SkeinError): void
+  readonly size: number
+}
+
+const empty = new Uint8Array(0)
+
+interface Calls extends Omit<RpcClient, 'callWithBody' | 'stream'> {
+  begin(method: string, params: unknown, options: CallOptions, waiting: Waiting, wantsStream: boolean): number
+  cancel(id: number, error: SkeinError): void
+}
+
+export function createRpcClient(env: Env, channel: Channel): RpcClient {
+  const calls = createCalls(env, channel)
+  return {
+    callWithBody: (method, params, result, options) => callOnce(calls, method, params, result, options ?? {}),
+    stream: (method, params, item, options) => callStream(calls, channel, method, params, item, options ?? {}),
+    answered: calls.answered,
+    end: calls.end,
+    get size() {
+      return calls.size
+    },
+  }
+}
+
+function createCalls(env: Env, channel: Channel): Calls {
+  const pending = new Map<number, Pending>()
+  let nextId = 1
+  let ended: SkeinError | undefined
+  const take = (id: number): Pending | undefined => {
+    const call = pending.get(id)
+    pending.delete(id)
+    return call
+  }
+  const cancel = (id: number, error: SkeinError): void => {
+    const call = take(id)
+    if (call === undefined) return
+    sendUnlessEnded(channel, newFrame(frameType.cancel, id))
+    call.fail(error)
+  }
+  const deadlines = createDeadlines(env.clock, (nowMs) => {
+    let nextMs = Infinity
+    for (const [id, call] of pending) {
+      if (call.deadlineMs > nowMs) nextMs = Math.min(nextMs, call.deadlineMs)
+      else cancel(id, new SkeinError('deadline.exceeded', 'the other device did not answer in time'))
+    }
+    return nextMs
+  })
+  return {
+    begin(method, params, options, waiting, wantsStream) {
+      if (ended !== undefined) throw ended
+      throwIfAborted(options.signal)
+      const timeoutMs = Math.ceil(options.timeoutMs ?? (wantsStream ? 0 : limits.rpcDeadlineMs))
+      const deadlineMs = timeoutMs === 0 ? Infinity : env.clock.monotonicMs() + timeoutMs
+      const id = nextId
+      nextId = nextId === 0xffff_ffff ? 1 : nextId + 1
+      assert(!pending.has(id), 'call ids wrap only after 4 billion calls')
+      pending.set(id, { ...waiting, deadlineMs })
+      try {
+        const head = encode([method, params ?? null, timeoutMs, wantsStream ? 1 : 0])
+        sendWithHead(channel, frameType.request, id, head, options.body ?? empty)
+      } catch (error) {
+        pending.delete(id)
+        if (!hasCode(error, 'channel.closed', 'channel.aborted', 'channel.stalled')) throw error
+        throw new SkeinError('peer.gone', 'the connection to the other device ended', { cause: error })
+      }
+      if (deadlineMs !== Infinity) deadlines.arm(deadlineMs)
+      return id
+    },
+    cancel,
+    answered(kind, id, rest) {
+      if (kind === frameType.item) return pending.get(id)?.item(rest)
+      // An answer to a call that was cancelled meanwhile has no reader: normal, dropped
+      const call = take(id)
+      if (call === undefined) return
+      if (kind === frameType.end) return call.end()
+      if (kind === frameType.response) {
+        const { head, body } = splitHead(rest)
+        return call.answer(head, body)
+      }
+      const { code, message, fix } = decode(rest, wireErrorShape, limits.rpcEnvelopeBytes)
+      call.fail(fromWireError(fix === undefined ? { code, message } : { code, message, fix }))
+    },
+    end(error) {
+      ended = error
+      deadlines[Symbol.dispose]()
+      for (const call of pending.values()) call.fail(error)
+      pending.clear()
+    },
+    get size() {
+      return pending.size
+    },
+  }
+}
+
+/** Cancels the call when the signal aborts; the listener goes with `settled`. */
+function followSignal(calls: Calls, id: number, signal: AbortSignal | undefined): () => void {
+  if (signal === undefined) return () => undefined
+  const onAbort = (): void => calls.cancel(id, abortReason(signal))
+  signal.addEventListener('abort', onAbort, { once: true })
+  return () => signal.removeEventListener('abort', onAbort)
+}
+
+// because: method, params, shape and options are what a call is; bundling them would only rename the five
+// oxlint-disable-next-line max-params
+async function callOnce<T>(
+  calls: Calls,
+  method: string,
+  params: unknown,
+  result: Validator<T>,
+  options: CallOptions,
+): Promise<Answer<T>> {
+  const settled = Promise.withResolvers<Answer<T>>()
+  const id = calls.begin(
+    method,
+    params,
+    options,
+    {
+      answer(head, body) {
+        try {
+          const value = decode(head, result, limits.rpcEnvelopeBytes)
+          settled.resolve({ value, body: body.byteLength === 0 ? empty : body.slice() })
+        } catch (error) {
+          settled.reject(asSkeinError(error))
+        }
+      },
+      fail: (error) => settled.reject(error),
+      item: () => undefined,
+      end: () => settled.reject(new SkeinError('codec.invalid', `${method} answered with a stream`)),
+    },
+    false,
+  )
+  if (options.signal === undefined) return settled.promise
+  const unfollow = followSignal(calls, id, options.signal)
+  return settled.promise.finally(unfollow)
+}
+
+// because: as above, and a stream also returns credit on the channel
+// oxlint-disable-next-line max-params
+async function* callStream<T>(
+  calls: Calls,
+  channel: Channel,
+  method: string,
+  params: unknown,
+  item: Validator<T>,
+  options: CallOptions,
+): AsyncGenerator<T> {
+  const inbox: T[] = []
+  let over = false
+  let failure: SkeinError | undefined
+  let wake: (() => void) | undefined
+  const stop = (error?: SkeinError): void => {
+    over = true
+    failure ??= error
+    wake?.()
+  }
+  const id = calls.begin(
+    method,
+    params,
+    options,
+    {
+      answer: () => stop(new SkeinError('codec.invalid', `${method} did not answer with a stream`)),
+      fail: stop,
+      end: () => stop(),
+      item(bytes) {
+        // Credit bounds what an honest sender has on the way; one that sends more has broken the protocol
+        if (inbox.length > limits.rpcStreamCredit) {
+          return calls.cancel(id, new SkeinError('limit.exceeded', 'stream ignored its credit'))
+        }
+        try {
+          inbox.push(decode(bytes, item, limits.messageBytes))
+        } catch (error) {
+          return calls.cancel(id, asSkeinError(error))
+        }
+        wake?.()
+      },
+    },
+    true,
+  )
+  const unfollow = followSignal(calls, id, options.signal)
+  let taken = 0
+  try {
+    for (;;) {
+      if (inbox.length === 0) {
+        if (failure !== undefined) throw failure
+        if (over) return
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        continue
+      }
+      // because: length was just checked, and T may itself include undefined
+      const next = inbox.shift() as T
+      if (++taken >= limits.rpcStreamCredit / 2 && !over) {
+        const credit = newFrame(frameType.credit, id, 4)
+        writeUint32(credit, frameHeaderBytes, taken)
+        sendUnlessEnded(channel, credit)
+        taken = 0
+      }
+      yield next
+    }
+  } finally {
+    unfollow()
+    calls.cancel(id, new SkeinError('cancelled', 'stream left'))
+  }
+}

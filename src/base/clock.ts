@@ -56,14 +56,21 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
   })
 }
 
-/** Runs `work` with a signal that aborts with `deadline.exceeded` after `timeoutMs`, or with `parent`. */
+export interface Deadline {
+  readonly timeoutMs: number
+  /** Names the work in the error. */
+  readonly what: string
+  /** Aborts earlier. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Runs `work` with a signal that aborts with `deadline.exceeded` after the time-out, or with the parent signal. */
 export async function withDeadline<T>(
   clock: Clock,
-  timeoutMs: number,
-  what: string,
+  deadline: Deadline,
   work: (signal: AbortSignal) => Promise<T>,
-  parent?: AbortSignal,
 ): Promise<T> {
+  const { timeoutMs, what, signal: parent } = deadline
   throwIfAborted(parent)
   const controller = new AbortController()
   const onParent = (): void => controller.abort(parent?.reason)

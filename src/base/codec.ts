@@ -11,7 +11,12 @@ import { SkeinError } from './errors.ts'
 export type Validator<T> = (value: unknown, path: string) => T
 
 // Plain maps and no extensions: records and structured clones would let a peer steer how later bytes are read
-const options = { useRecords: false, mapsAsObjects: true, structuredClone: false, tagUint8Array: false } as const
+const options = {
+  useRecords: false,
+  mapsAsObjects: true,
+  structuredClone: false,
+  tagUint8Array: false,
+} as const
 const encoder = new Encoder(options)
 const decoder = new Decoder(options)
 
@@ -26,7 +31,10 @@ export function encode(value: unknown): Uint8Array {
 /** @param maxBytes refused unread above this. @throws `codec.invalid`, `limit.exceeded`. */
 export function decode<T>(bytes: Uint8Array, validator: Validator<T>, maxBytes: number): T {
   if (bytes.byteLength > maxBytes) {
-    throw new SkeinError('limit.exceeded', `message of ${bytes.byteLength} bytes, at most ${maxBytes} allowed`)
+    throw new SkeinError(
+      'limit.exceeded',
+      `message of ${bytes.byteLength} bytes, at most ${maxBytes} allowed`,
+    )
   }
   let value: unknown
   try {

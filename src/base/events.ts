@@ -22,7 +22,8 @@ export function createEmitter<M extends object>(log: Log): Emitter<M> {
       return { [Symbol.dispose]: () => void set.delete(listener) }
     },
     emit(name, payload) {
-      for (const listener of [...(listeners.get(name) ?? [])]) {
+      // A copy: a listener may take itself or others off while it runs
+      for (const listener of Array.from(listeners.get(name) ?? [])) {
         try {
           // because: `on` ties each listener's payload type to the name it is stored under
           listener(payload as never)

@@ -31,12 +31,42 @@ export const limits = {
   streamsPerPeer: 64,
   /** Streams a stranger may open in a pairing window: the pairing one. */
   streamsPerStranger: 1,
+  /** Connections one member may hold to us, old ones that are not noticed dead included; more are refused. */
+  connectionsPerPeer: 16,
+  /** Connections of all peers together; more are refused. */
+  connections: 1024,
+  /** Bytes a connection holds that the remote does not take: beyond, it makes us answer without reading; cut. */
+  connectionUnsentBytes: 16 * 1024 * 1024,
+  /** A second address is tried beside the first after this, the next ones likewise. */
+  dialStaggerMs: 250,
   /** yamux window of a control connection: outstanding window / link rate is the delay others see. */
   controlWindowBytes: 256 * 1024,
   /** yamux window of a bulk connection. */
   bulkWindowBytes: 1024 * 1024,
   /** Addresses kept per peer, most recently good first; the rest are forgotten. */
   addressesPerPeer: 8,
+  /** Bytes of one address as text. Longer ones are dropped. */
+  addressBytes: 160,
+  /** Network interfaces the beacon speaks on; the rest (container links) stay silent. */
+  beaconInterfaces: 16,
+  /** Mesh keys tried on one sealed record, current first: bounds the work a stranger's packet causes. */
+  beaconKeys: 4,
+  /** Between two announcements when nothing changes; a device whose packets got lost is found after this. */
+  beaconPeriodMs: 10_000,
+  /** Least time between two answers on one interface; queries in between share one answer. */
+  beaconAnswerMs: 250,
+  /** Discovery packets read per second from one address, with a burst of twice that; more are dropped unread. */
+  beaconSourcePacketsPerSecond: 50,
+  /** The same for all addresses together: forged sources cannot buy more work than this. */
+  beaconPacketsPerSecond: 500,
+  /** Source addresses whose packet budgets are remembered; the oldest is forgotten. */
+  beaconSources: 256,
+  /** Largest mDNS packet read. Longer ones are dropped unread; our own are below 1,232 (the least IPv6 MTU). */
+  mdnsPacketBytes: 4096,
+  /** Questions and records of one mDNS packet together; a packet with more is dropped unread. */
+  mdnsRecords: 64,
+  /** Delay before changed addresses are written, so that a burst of successes is one write. */
+  addressSaveMs: 2_000,
   /** Unverified discovery sightings kept; the oldest is forgotten. */
   sightings: 256,
   /** Devices in one mesh. More `add` statements are refused. */
@@ -45,6 +75,39 @@ export const limits = {
   rosterStatements: 10_000,
   /** One signed roster statement. Longer is refused unread. */
   rosterStatementBytes: 8 * 1024,
+  /** Parents one roster statement names; the remaining heads are joined by the next one. */
+  rosterParents: 32,
+  /** Statements kept while their parents are still missing; more are refused and fetched again by the next sync. */
+  rosterPending: 1_000,
+  /** Grants of one device, and bytes of one. A statement with more is refused. */
+  grantsPerDevice: 64,
+  grantBytes: 96,
+  /** Devices one `recover` statement may remove: it must fit in a statement. */
+  recoverRemovals: 128,
+  /** How long a rotated-out key is still accepted, unless the rotation says less; and the most it may say. */
+  rotationOverlapMs: 24 * 3_600_000,
+  rotationOverlapMaxMs: 7 * 24 * 3_600_000,
+  /** Open contradictions between removals that are weighed at once; the senior ones go first. */
+  rosterContests: 256,
+  /** Longest life of a token. A longer one is refused at minting and at use. */
+  tokenLifeMs: 24 * 3_600_000,
+  /** Bytes of a token in text form; a longer one is refused unread. */
+  tokenBytes: 8 * 1024,
+  /** Scopes in one token. */
+  tokenScopes: 64,
+  /** Revoked tokens remembered until they expire; beyond it the whole issuer's tokens are refused. */
+  tokenRevocations: 10_000,
+  /** Entries of the audit log between two signed heads, and the longest time between them. */
+  auditHeadEntries: 64,
+  auditHeadMs: 60_000,
+  /** One audit record. */
+  auditRecordBytes: 4 * 1024,
+  /** A pairing message of the proof; the pages of the roster after it may be longer. */
+  pairMessageBytes: 4 * 1024,
+  /** Bytes of one page of the roster in pairing. */
+  pairPageBytes: 256 * 1024,
+  /** The other side's next pairing message, where no person is waited for. */
+  pairStepMs: 10_000,
   /** Name of a device or a space, in bytes of UTF-8. Cut on input with a clear error. */
   nameBytes: 64,
   /** Records of the audit log in memory for `skein audit`; older ones are read from disk. */
@@ -102,12 +165,40 @@ export const limits = {
   eventBacklog: 1_000,
   /** A request on the control socket, and its reply without streams. */
   controlMessageBytes: 4 * 1024 * 1024,
+  /** Connections to the control socket at once; more are closed unread. */
+  controlConnections: 64,
+  /** Calls in flight on one control connection; more are answered `limit.exceeded`. */
+  controlCallsInFlight: 64,
+  /** One record of a kept log (roster, audit): bounds what reading it back may allocate. Longer: refused. */
+  keepRecordBytes: 1024 * 1024,
+  /** Free space a peer wants before it starts; with less it says so and does not start. */
+  startFreeBytes: 8 * 1024 * 1024,
+  /** The running log is moved aside at this size. */
+  logFileBytes: 8 * 1024 * 1024,
+  /** Older logs kept besides the running one; the oldest is deleted. */
+  logFiles: 3,
+  /** One log line; its fields are left out when it would be longer. */
+  logLineBytes: 16 * 1024,
+  /** Different label values of one metric; more are counted under `other`. */
+  metricSeries: 200,
+  /** A stop may take this long to drain; what is open then is cut. */
+  stopMs: 10_000,
+  /** How long `skein up` waits for the new peer to say that it is ready. */
+  startMs: 30_000,
+  /** A settings file; longer is refused unread. */
+  settingsBytes: 64 * 1024,
   /** A Yjs update on the wire or in the log: V1 needs a byte per struct, so this bounds the work of one frame. */
   updateBytes: 1024 * 1024,
   /** Yjs updates waiting for a missing one, per document; more: drop them and ask for a state-vector diff. */
   pendingUpdates: 256,
   /** Content that travels in the same frame as its record. */
   inlineBlobBytes: 64 * 1024,
+  /** Bytes of content in one frame: two of them fit a message; larger ones make others wait, smaller ones cost calls. */
+  blobChunkBytes: 256 * 1024,
+  /** Largest content; a length beyond it is an attack or damage and ends the channel. */
+  blobBytes: 2 ** 50,
+  /** Contents one peer may ask for at once; more are answered "busy". */
+  blobWantsInFlight: 256,
   /** Tree depth of a space. Deeper entries are listed as problems. */
   pathDepth: 256,
   /** Bytes of one path component. */

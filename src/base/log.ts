@@ -44,7 +44,7 @@ export function errorFields(error: unknown): LogFields {
   let current: unknown = error
   while (current !== undefined && chain.length < 5) {
     if (!(current instanceof Error)) {
-      chain.push(String(current))
+      chain.push(typeof current === 'string' ? current : JSON.stringify(current))
       break
     }
     const code = 'code' in current ? ` [${String(current.code)}]` : ''

@@ -75,10 +75,14 @@ function createSide(label: string, peer: () => Side): Side {
   const channel: Channel = {
     label,
     send(...parts) {
-      if (ended !== 'no') throw new SkeinError(ended === 'aborted' ? 'channel.aborted' : 'channel.closed', `${label} has ended`)
+      if (ended !== 'no')
+        throw new SkeinError(ended === 'aborted' ? 'channel.aborted' : 'channel.closed', `${label} has ended`)
       const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0)
       if (sizeBytes > limits.messageBytes) {
-        throw new SkeinError('limit.exceeded', `message of ${sizeBytes} bytes, at most ${limits.messageBytes}`)
+        throw new SkeinError(
+          'limit.exceeded',
+          `message of ${sizeBytes} bytes, at most ${limits.messageBytes}`,
+        )
       }
       const message = new Uint8Array(sizeBytes)
       let offset = 0

@@ -20,9 +20,11 @@ export interface MemoryMetrics extends Metrics {
 /** Keeps sums and last values in a Map, for tests. */
 export function createMemoryMetrics(): MemoryMetrics {
   const values = new Map<string, number>()
-  const key = (name: string, labels: Labels = {}): string => `${name}${JSON.stringify(Object.entries(labels).sort())}`
+  const key = (name: string, labels: Labels = {}): string =>
+    `${name}${JSON.stringify(Object.entries(labels).toSorted(([left], [right]) => (left < right ? -1 : 1)))}`
   return {
-    count: (name, by = 1, labels) => void values.set(key(name, labels), (values.get(key(name, labels)) ?? 0) + by),
+    count: (name, by = 1, labels) =>
+      void values.set(key(name, labels), (values.get(key(name, labels)) ?? 0) + by),
     gauge: (name, value, labels) => void values.set(key(name, labels), value),
     observe: (name, value, labels) => void values.set(key(name, labels), value),
     value: (name, labels) => values.get(key(name, labels)) ?? 0,

@@ -21,7 +21,8 @@ export function createSeededRandom(seed: number): Random {
     value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35)
     state[index] = (value ^ (value >>> 16)) >>> 0
   }
-  const rotateLeft = (value: number, bits: number): number => ((value << bits) | (value >>> (32 - bits))) >>> 0
+  const rotateLeft = (value: number, bits: number): number =>
+    ((value << bits) | (value >>> (32 - bits))) >>> 0
   const next = (): number => {
     const [a = 0, b = 0, c = 0, d = 0] = state
     const result = Math.imul(rotateLeft(Math.imul(b, 5) >>> 0, 7), 9) >>> 0

@@ -8,7 +8,6 @@ import { createDeadlines } from './deadlines.ts'
 import type { Env } from './env.ts'
 import { asSkeinError, fromWireError, hasCode, SkeinError } from './errors.ts'
 import { limits } from './limits.ts'
-import type { Answer, CallOptions } from './rpc.ts'
 import {
   frameHeaderBytes,
   frameType,
@@ -19,6 +18,20 @@ import {
   wireErrorShape,
   writeUint32,
 } from './rpc-frame.ts'
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+  /** Default limits.rpcDeadlineMs for calls, none (0) for streams. The other side gets it too and stops working then. */
+  readonly timeoutMs?: number
+  /** Raw bytes that travel beside the parameters without passing through the codec. */
+  readonly body?: Uint8Array
+}
+
+/** A reply with the raw bytes that came beside it, owned by the caller. */
+export interface Answer<T> {
+  readonly value: T
+  readonly body: Uint8Array
+}
 
 /** One of our calls that waits for its answer. */
 interface Waiting {
@@ -33,7 +46,12 @@ interface Pending extends Waiting {
 }
 
 export interface RpcClient {
-  callWithBody<T>(method: string, params: unknown, result: Validator<T>, options?: CallOptions): Promise<Answer<T>>
+  callWithBody<T>(
+    method: string,
+    params: unknown,
+    result: Validator<T>,
+    options?: CallOptions,
+  ): Promise<Answer<T>>
   stream<T>(method: string, params: unknown, item: Validator<T>, options?: CallOptions): AsyncIterable<T>
   /** An answering frame (response, error, item or end). @throws `codec.*` when it breaks the protocol. */
   answered(kind: number, id: number, rest: Uint8Array): void
@@ -45,15 +63,28 @@ export interface RpcClient {
 const empty = new Uint8Array(0)
 
 interface Calls extends Omit<RpcClient, 'callWithBody' | 'stream'> {
-  begin(method: string, params: unknown, options: CallOptions, waiting: Waiting, wantsStream: boolean): number
+  begin(ask: Ask<unknown>, waiting: Waiting): number
   cancel(id: number, error: SkeinError): void
+  /** Allows the other side `items` more of this stream. */
+  credit(id: number, items: number): void
+}
+
+/** What is asked: shape checks the value, or each item of a stream. */
+interface Ask<T> {
+  readonly method: string
+  readonly params: unknown
+  readonly shape: Validator<T>
+  readonly options: CallOptions
+  readonly wantsStream: boolean
 }
 
 export function createRpcClient(env: Env, channel: Channel): RpcClient {
   const calls = createCalls(env, channel)
   return {
-    callWithBody: (method, params, result, options) => callOnce(calls, method, params, result, options ?? {}),
-    stream: (method, params, item, options) => callStream(calls, channel, method, params, item, options ?? {}),
+    callWithBody: (method, params, result, options) =>
+      callOnce(calls, { method, params, shape: result, options: options ?? {}, wantsStream: false }),
+    stream: (method, params, item, options) =>
+      callStream(calls, { method, params, shape: item, options: options ?? {}, wantsStream: true }),
     answered: calls.answered,
     end: calls.end,
     get size() {
@@ -86,7 +117,7 @@ function createCalls(env: Env, channel: Channel): Calls {
     return nextMs
   })
   return {
-    begin(method, params, options, waiting, wantsStream) {
+    begin({ method, params, options, wantsStream }, waiting) {
       if (ended !== undefined) throw ended
       throwIfAborted(options.signal)
       const timeoutMs = Math.ceil(options.timeoutMs ?? (wantsStream ? 0 : limits.rpcDeadlineMs))
@@ -97,7 +128,7 @@ function createCalls(env: Env, channel: Channel): Calls {
       pending.set(id, { ...waiting, deadlineMs })
       try {
         const head = encode([method, params ?? null, timeoutMs, wantsStream ? 1 : 0])
-        sendWithHead(channel, frameType.request, id, head, options.body ?? empty)
+        sendWithHead(channel, newFrame(frameType.request, id, 4), head, options.body ?? empty)
       } catch (error) {
         pending.delete(id)
         if (!hasCode(error, 'channel.closed', 'channel.aborted', 'channel.stalled')) throw error
@@ -107,18 +138,17 @@ function createCalls(env: Env, channel: Channel): Calls {
       return id
     },
     cancel,
+    credit(id, items) {
+      if (!pending.has(id)) return
+      const credit = newFrame(frameType.credit, id, 4)
+      writeUint32(credit, frameHeaderBytes, items)
+      sendUnlessEnded(channel, credit)
+    },
     answered(kind, id, rest) {
       if (kind === frameType.item) return pending.get(id)?.item(rest)
       // An answer to a call that was cancelled meanwhile has no reader: normal, dropped
       const call = take(id)
-      if (call === undefined) return
-      if (kind === frameType.end) return call.end()
-      if (kind === frameType.response) {
-        const { head, body } = splitHead(rest)
-        return call.answer(head, body)
-      }
-      const { code, message, fix } = decode(rest, wireErrorShape, limits.rpcEnvelopeBytes)
-      call.fail(fromWireError(fix === undefined ? { code, message } : { code, message, fix }))
+      if (call !== undefined) settle(call, kind, rest)
     },
     end(error) {
       ended = error
@@ -132,6 +162,16 @@ function createCalls(env: Env, channel: Channel): Calls {
   }
 }
 
+function settle(call: Pending, kind: number, rest: Uint8Array): void {
+  if (kind === frameType.end) return call.end()
+  if (kind === frameType.response) {
+    const { head, body } = splitHead(rest)
+    return call.answer(head, body)
+  }
+  const { code, message, fix } = decode(rest, wireErrorShape, limits.rpcEnvelopeBytes)
+  call.fail(fromWireError(fix === undefined ? { code, message } : { code, message, fix }))
+}
+
 /** Cancels the call when the signal aborts; the listener goes with `settled`. */
 function followSignal(calls: Calls, id: number, signal: AbortSignal | undefined): () => void {
   if (signal === undefined) return () => undefined
@@ -140,50 +180,27 @@ function followSignal(calls: Calls, id: number, signal: AbortSignal | undefined)
   return () => signal.removeEventListener('abort', onAbort)
 }
 
-// because: method, params, shape and options are what a call is; bundling them would only rename the five
-// oxlint-disable-next-line max-params
-async function callOnce<T>(
-  calls: Calls,
-  method: string,
-  params: unknown,
-  result: Validator<T>,
-  options: CallOptions,
-): Promise<Answer<T>> {
+async function callOnce<T>(calls: Calls, ask: Ask<T>): Promise<Answer<T>> {
   const settled = Promise.withResolvers<Answer<T>>()
-  const id = calls.begin(
-    method,
-    params,
-    options,
-    {
-      answer(head, body) {
-        try {
-          const value = decode(head, result, limits.rpcEnvelopeBytes)
-          settled.resolve({ value, body: body.byteLength === 0 ? empty : body.slice() })
-        } catch (error) {
-          settled.reject(asSkeinError(error))
-        }
-      },
-      fail: (error) => settled.reject(error),
-      item: () => undefined,
-      end: () => settled.reject(new SkeinError('codec.invalid', `${method} answered with a stream`)),
+  const id = calls.begin(ask, {
+    answer(head, body) {
+      try {
+        const value = decode(head, ask.shape, limits.rpcEnvelopeBytes)
+        settled.resolve({ value, body: body.byteLength === 0 ? empty : body.slice() })
+      } catch (error) {
+        settled.reject(asSkeinError(error))
+      }
     },
-    false,
-  )
-  if (options.signal === undefined) return settled.promise
-  const unfollow = followSignal(calls, id, options.signal)
+    fail: (error) => settled.reject(error),
+    item: () => undefined,
+    end: () => settled.reject(new SkeinError('codec.invalid', `${ask.method} answered with a stream`)),
+  })
+  if (ask.options.signal === undefined) return settled.promise
+  const unfollow = followSignal(calls, id, ask.options.signal)
   return settled.promise.finally(unfollow)
 }
 
-// because: as above, and a stream also returns credit on the channel
-// oxlint-disable-next-line max-params
-async function* callStream<T>(
-  calls: Calls,
-  channel: Channel,
-  method: string,
-  params: unknown,
-  item: Validator<T>,
-  options: CallOptions,
-): AsyncGenerator<T> {
+async function* callStream<T>(calls: Calls, ask: Ask<T>): AsyncGenerator<T> {
   const inbox: T[] = []
   let over = false
   let failure: SkeinError | undefined
@@ -193,30 +210,24 @@ async function* callStream<T>(
     failure ??= error
     wake?.()
   }
-  const id = calls.begin(
-    method,
-    params,
-    options,
-    {
-      answer: () => stop(new SkeinError('codec.invalid', `${method} did not answer with a stream`)),
-      fail: stop,
-      end: () => stop(),
-      item(bytes) {
-        // Credit bounds what an honest sender has on the way; one that sends more has broken the protocol
-        if (inbox.length > limits.rpcStreamCredit) {
-          return calls.cancel(id, new SkeinError('limit.exceeded', 'stream ignored its credit'))
-        }
-        try {
-          inbox.push(decode(bytes, item, limits.messageBytes))
-        } catch (error) {
-          return calls.cancel(id, asSkeinError(error))
-        }
-        wake?.()
-      },
+  const id = calls.begin(ask, {
+    answer: () => stop(new SkeinError('codec.invalid', `${ask.method} did not answer with a stream`)),
+    fail: stop,
+    end: () => stop(),
+    item(bytes) {
+      // Credit bounds what an honest sender has on the way; one that sends more has broken the protocol
+      if (inbox.length > limits.rpcStreamCredit) {
+        return calls.cancel(id, new SkeinError('limit.exceeded', 'stream ignored its credit'))
+      }
+      try {
+        inbox.push(decode(bytes, ask.shape, limits.messageBytes))
+      } catch (error) {
+        return calls.cancel(id, asSkeinError(error))
+      }
+      wake?.()
     },
-    true,
-  )
-  const unfollow = followSignal(calls, id, options.signal)
+  })
+  const unfollow = followSignal(calls, id, ask.options.signal)
   let taken = 0
   try {
     for (;;) {
@@ -230,10 +241,8 @@ async function* callStream<T>(
       }
       // because: length was just checked, and T may itself include undefined
       const next = inbox.shift() as T
-      if (++taken >= limits.rpcStreamCredit / 2 && !over) {
-        const credit = newFrame(frameType.credit, id, 4)
-        writeUint32(credit, frameHeaderBytes, taken)
-        sendUnlessEnded(channel, credit)
+      if (++taken >= limits.rpcStreamCredit / 2) {
+        calls.credit(id, taken)
         taken = 0
       }
       yield next

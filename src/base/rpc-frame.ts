@@ -37,12 +37,14 @@ export function newFrame(kind: number, id: number, extraBytes = 0): Uint8Array {
   return bytes
 }
 
-/** Sends a request or response. @throws `limit.exceeded` for a head too long, and what `Channel.send` throws. */
-export function sendWithHead(channel: Channel, kind: number, id: number, head: Uint8Array, body: Uint8Array): void {
+/** Sends a request or response. @param start its header with 4 extra bytes, filled here. @throws `limit.exceeded` for a head too long, and what `Channel.send` throws. */
+export function sendWithHead(channel: Channel, start: Uint8Array, head: Uint8Array, body: Uint8Array): void {
   if (head.byteLength > limits.rpcEnvelopeBytes) {
-    throw new SkeinError('limit.exceeded', `envelope of ${head.byteLength} bytes, at most ${limits.rpcEnvelopeBytes}`)
+    throw new SkeinError(
+      'limit.exceeded',
+      `envelope of ${head.byteLength} bytes, at most ${limits.rpcEnvelopeBytes}`,
+    )
   }
-  const start = newFrame(kind, id, 4)
   writeUint32(start, frameHeaderBytes, head.byteLength)
   if (body.byteLength === 0) channel.send(start, head)
   else channel.send(start, head, body)
@@ -79,7 +81,13 @@ export const requestHeadShape: Validator<readonly [string, unknown, number, bool
 }
 
 export function readUint32(bytes: Uint8Array, at: number): number {
-  return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+  return (
+    (((bytes[at] ?? 0) << 24) |
+      ((bytes[at + 1] ?? 0) << 16) |
+      ((bytes[at + 2] ?? 0) << 8) |
+      (bytes[at + 3] ?? 0)) >>>
+    0
+  )
 }
 
 export function writeUint32(bytes: Uint8Array, at: number, value: number): void {

@@ -6,7 +6,14 @@ import type { Env } from './env.ts'
 import { asSkeinError, SkeinError, toWireError } from './errors.ts'
 import { limits } from './limits.ts'
 import { errorFields } from './log.ts'
-import { frameType, newFrame, requestHeadShape, sendUnlessEnded, sendWithHead, splitHead } from './rpc-frame.ts'
+import {
+  frameType,
+  newFrame,
+  requestHeadShape,
+  sendUnlessEnded,
+  sendWithHead,
+  splitHead,
+} from './rpc-frame.ts'
 import type { IncomingCall, RpcMethod, RpcMethods } from './rpc-methods.ts'
 
 /** Aborts of a call of theirs, and what wakes it when it waits for credit. */
@@ -35,7 +42,8 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
   const deadlines = createDeadlines(env.clock, (nowMs) => {
     let nextMs = Infinity
     for (const call of running.values()) {
-      if (call.deadlineMs <= nowMs) abort(call, new SkeinError('deadline.exceeded', 'the caller stopped waiting'))
+      if (call.deadlineMs <= nowMs)
+        abort(call, new SkeinError('deadline.exceeded', 'the caller stopped waiting'))
       else nextMs = Math.min(nextMs, call.deadlineMs)
     }
     return nextMs
@@ -46,7 +54,9 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
       const [name, params, timeoutMs, wantsStream] = decode(head, requestHeadShape, limits.rpcEnvelopeBytes)
       const method = methods.find(name)
       if (method === undefined || (method.kind === 'stream') !== wantsStream) {
-        throw new SkeinError('rpc.unknown', `no method ${JSON.stringify(name)}`, { fix: 'Update Skein on both devices.' })
+        throw new SkeinError('rpc.unknown', `no method ${JSON.stringify(name)}`, {
+          fix: 'Update Skein on both devices.',
+        })
       }
       if (timeoutMs !== 0) {
         call.deadlineMs = env.clock.monotonicMs() + timeoutMs
@@ -59,7 +69,7 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     } catch (error) {
       const known = asSkeinError(error)
       if (known.code === 'internal') env.log.error('call failed', errorFields(error))
-      sendUnlessEnded(channel, newFrame(frameType.error, id), encode(toWireError(known)))
+      sendError(channel, id, known)
     } finally {
       running.delete(id)
     }
@@ -68,16 +78,9 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     request(id, rest) {
       if (running.has(id)) throw new SkeinError('codec.invalid', `call id ${id} used twice`)
       if (running.size >= limits.rpcCallsInFlight) {
-        const refusal = toWireError(new SkeinError('limit.exceeded', 'too many calls at once'))
-        return sendUnlessEnded(channel, newFrame(frameType.error, id), encode(refusal))
+        return sendError(channel, id, new SkeinError('limit.exceeded', 'too many calls at once'))
       }
-      const call: Running = {
-        deadlineMs: Infinity,
-        credit: limits.rpcStreamCredit,
-        abortedBy: undefined,
-        controller: undefined,
-        wake: undefined,
-      }
+      const call = newCall()
       running.set(id, call)
       void serve(id, call, rest)
     },
@@ -99,6 +102,20 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
       return running.size
     },
   }
+}
+
+function newCall(): Running {
+  return {
+    deadlineMs: Infinity,
+    credit: limits.rpcStreamCredit,
+    abortedBy: undefined,
+    controller: undefined,
+    wake: undefined,
+  }
+}
+
+function sendError(channel: Channel, id: number, error: SkeinError): void {
+  sendUnlessEnded(channel, newFrame(frameType.error, id), encode(toWireError(error)))
 }
 
 function abort(call: Running, error: SkeinError): void {
@@ -125,10 +142,15 @@ type Handled = ReturnType<Extract<RpcMethod<never>, { kind: 'request' }>['handle
 async function answer(channel: Channel, id: number, call: Running, pending: Handled): Promise<void> {
   const reply = pending instanceof Promise ? await pending : pending
   if (call.abortedBy !== undefined) return
-  sendWithHead(channel, frameType.response, id, encode(reply.value ?? null), reply.body ?? empty)
+  sendWithHead(channel, newFrame(frameType.response, id, 4), encode(reply.value ?? null), reply.body ?? empty)
 }
 
-async function answerStream(channel: Channel, id: number, call: Running, items: AsyncIterable<unknown>): Promise<void> {
+async function answerStream(
+  channel: Channel,
+  id: number,
+  call: Running,
+  items: AsyncIterable<unknown>,
+): Promise<void> {
   for await (const item of items) {
     while (call.credit === 0 && call.abortedBy === undefined) {
       await new Promise<void>((resolve) => {

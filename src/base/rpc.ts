@@ -6,30 +6,22 @@ import type { Channel } from './channel.ts'
 import type { Validator } from './codec.ts'
 import type { Env } from './env.ts'
 import { SkeinError } from './errors.ts'
+import type { Answer, CallOptions } from './rpc-client.ts'
 import { createRpcClient } from './rpc-client.ts'
 import { frameHeaderBytes, frameType, newFrame, readUint32, sendUnlessEnded } from './rpc-frame.ts'
 import type { RpcMethods } from './rpc-methods.ts'
 import { createRpcServer } from './rpc-server.ts'
 
-export interface CallOptions {
-  readonly signal?: AbortSignal
-  /** Default limits.rpcDeadlineMs for calls, none (0) for streams. The other side gets it too and stops working then. */
-  readonly timeoutMs?: number
-  /** Raw bytes that travel beside the parameters without passing through the codec. */
-  readonly body?: Uint8Array
-}
-
-/** A reply with the raw bytes that came beside it, owned by the caller. */
-export interface Answer<T> {
-  readonly value: T
-  readonly body: Uint8Array
-}
-
 export interface Rpc extends AsyncDisposable {
   /** @throws what the handler threw (code kept), `deadline.exceeded`, `cancelled`, `peer.gone`, `rpc.unknown`. */
   call<T>(method: string, params: unknown, result: Validator<T>, options?: CallOptions): Promise<T>
   /** As `call`, with the raw bytes of the reply. */
-  callWithBody<T>(method: string, params: unknown, result: Validator<T>, options?: CallOptions): Promise<Answer<T>>
+  callWithBody<T>(
+    method: string,
+    params: unknown,
+    result: Validator<T>,
+    options?: CallOptions,
+  ): Promise<Answer<T>>
   /** Items in order. Leaving the loop cancels the call. */
   stream<T>(method: string, params: unknown, item: Validator<T>, options?: CallOptions): AsyncIterable<T>
   /** Sends a heartbeat frame; its answer is reported by `onRoundTrip`. */
@@ -86,11 +78,11 @@ export function createRpc<R>(env: Env, channel: Channel, methods: RpcMethods<R>,
     sentMs.clear()
   })
   return {
-    callWithBody: client.callWithBody,
+    callWithBody: (method, params, result, options) => client.callWithBody(method, params, result, options),
     async call(method, params, result, options) {
       return (await client.callWithBody(method, params, result, options)).value
     },
-    stream: client.stream,
+    stream: (method, params, item, options) => client.stream(method, params, item, options),
     heartbeat() {
       sequence = (sequence + 1) >>> 0
       sentMs.set(sequence, env.clock.monotonicMs())

@@ -2,7 +2,6 @@
  * Structured concurrency: a scope owns tasks, resources and child scopes. Closing it aborts the signal,
  * awaits every task, then disposes resources in reverse order. A task that fails closes its own scope only.
  */
-import { assert } from './assert.ts'
 import type { Env } from './env.ts'
 import { hasCode, SkeinError } from './errors.ts'
 import { errorFields } from './log.ts'
@@ -31,20 +30,12 @@ export function createScope(env: Env, name: string): Scope {
   let reason: SkeinError | undefined
   let closing: Promise<void> | undefined
 
-  const runCleanups = async (): Promise<void> => {
-    for (let cleanup = cleanups.pop(); cleanup !== undefined; cleanup = cleanups.pop()) {
-      try {
-        await cleanup()
-      } catch (error) {
-        env.log.error('cleanup failed', { scopeName: name, ...errorFields(error) })
-      }
-    }
-  }
+  const runCleanups = (): Promise<void> => runInReverse(cleanups, env, name)
   const close = (why?: SkeinError): Promise<void> => {
     closing ??= (async () => {
       reason = why ?? new SkeinError('cancelled', `${name} closed`)
       controller.abort(reason)
-      while (tasks.size > 0) await Promise.allSettled([...tasks])
+      while (tasks.size > 0) await Promise.allSettled(tasks)
       await runCleanups()
     })()
     return closing
@@ -79,7 +70,6 @@ export function createScope(env: Env, name: string): Scope {
       tasks.add(running)
     },
     own(resource) {
-      assert(typeof resource === 'object', 'a scope owns disposables')
       defer(async () => {
         if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]()
         else resource[Symbol.dispose]()
@@ -104,5 +94,17 @@ export function createScope(env: Env, name: string): Scope {
     },
     close,
     [Symbol.asyncDispose]: () => close(),
+  }
+}
+
+type Cleanup = () => void | Promise<void>
+
+async function runInReverse(cleanups: Cleanup[], env: Env, name: string): Promise<void> {
+  for (let cleanup = cleanups.pop(); cleanup !== undefined; cleanup = cleanups.pop()) {
+    try {
+      await cleanup()
+    } catch (error) {
+      env.log.error('cleanup failed', { scopeName: name, ...errorFields(error) })
+    }
   }
 }

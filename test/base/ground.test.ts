@@ -87,8 +87,7 @@ test('work that outlives its deadline fails with the name of the work', async ()
   const clock = createSystemClock()
   const outcome = withDeadline(
     clock,
-    20,
-    'dialling',
+    { timeoutMs: 20, what: 'dialling' },
     (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('late')))),
   )
   await expect(outcome).rejects.toMatchObject({
@@ -102,7 +101,10 @@ test('the same seed gives the same stream, neighbouring seeds unrelated ones', (
   expect(a.bytes(64)).toEqual(b.bytes(64))
   expect(a.bytes(64)).not.toEqual(c.bytes(64))
   const counts = Array.from({ length: 16 }, () => 0)
-  for (let index = 0; index < 16_000; index++) counts[Math.floor(a.float() * 16)]! += 1 // because: the index is in range by construction
+  for (let index = 0; index < 16_000; index++) {
+    const slot = Math.floor(a.float() * 16)
+    counts[slot] = (counts[slot] ?? 0) + 1
+  }
   for (const count of counts) expect(count).toBeGreaterThan(800)
 })
 

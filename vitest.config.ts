@@ -1,0 +1,33 @@
+/** Two test projects: `unit` in parallel, then `system` (real processes and networks) one file at a time. */
+import { defineConfig } from 'vitest/config'
+import { createClosingLine } from './scripts/closing-line.ts'
+
+export default defineConfig({
+  test: {
+    reporters: ['default', createClosingLine()],
+    passWithNoTests: true,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/system/**'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})

@@ -41,8 +41,8 @@ export const limits = {
   dialStaggerMs: 250,
   /** yamux window of a control connection: outstanding window / link rate is the delay others see. */
   controlWindowBytes: 256 * 1024,
-  /** yamux window of a bulk connection. */
-  bulkWindowBytes: 1024 * 1024,
+  /** yamux window of a bulk connection: below this sender and receiver wait for each other in turns (measured). */
+  bulkWindowBytes: 2 * 1024 * 1024,
   /** Addresses kept per peer, most recently good first; the rest are forgotten. */
   addressesPerPeer: 8,
   /** Bytes of one address as text. Longer ones are dropped. */
@@ -77,6 +77,8 @@ export const limits = {
   rosterStatementBytes: 8 * 1024,
   /** Parents one roster statement names; the remaining heads are joined by the next one. */
   rosterParents: 32,
+  /** Full devices, most senior first, that put on record when they learn of a removal. */
+  rosterWitnesses: 4,
   /** Statements kept while their parents are still missing; more are refused and fetched again by the next sync. */
   rosterPending: 1_000,
   /** Grants of one device, and bytes of one. A statement with more is refused. */
@@ -88,7 +90,7 @@ export const limits = {
   rotationOverlapMs: 24 * 3_600_000,
   rotationOverlapMaxMs: 7 * 24 * 3_600_000,
   /** Open contradictions between removals that are weighed at once; the senior ones go first. */
-  rosterContests: 256,
+  rosterContests: 64,
   /** Longest life of a token. A longer one is refused at minting and at use. */
   tokenLifeMs: 24 * 3_600_000,
   /** Bytes of a token in text form; a longer one is refused unread. */
@@ -203,4 +205,28 @@ export const limits = {
   pathDepth: 256,
   /** Bytes of one path component. */
   pathNameBytes: 255,
+  /** Whole state of one document, sent in parts; a peer that sends more loses the channel. */
+  documentBytes: 64 * 1024 * 1024,
+  /** Encoded bytes of documents held in memory; above it the least recently used leave. */
+  loadedDocumentBytes: 64 * 1024 * 1024,
+  /** Documents held in memory, however small. */
+  loadedDocuments: 1024,
+  /** Documents a sync peer may name in one table. Longer tables end the channel. */
+  syncTableDocuments: 8192,
+  /** Groups of documents (spaces and small documents) in one digest exchange. */
+  syncGroups: 4096,
+  /** Live updates waiting for one slow sync peer; above it they are dropped and caught up by digest. */
+  syncOutboxBytes: 1024 * 1024,
+  /** One tree record. Longer ones are ignored and reported. */
+  treeRecordBytes: 4 * 1024,
+  /** Entries of a version vector; above it the oldest are forgotten, at worst a false conflict copy. */
+  versionVectorEntries: 32,
+  /** Clipboard items kept in the shared document; the oldest leave. */
+  clipboardItems: 1000,
+  /** Bytes of one clipboard format inside the document; longer ones are blobs. */
+  clipboardInlineBytes: 64 * 1024,
+  /** Formats of one clipboard item. */
+  clipboardFormats: 16,
+  /** Spaces in the shared settings. */
+  spaces: 256,
 } as const

@@ -3,6 +3,8 @@
 // stays plain JavaScript that old Nodes can parse: no top-level await, no `node:` specifiers, no optional chaining.
 import { existsSync } from 'fs'
 import * as module from 'module'
+import { homedir } from 'os'
+import { join } from 'path'
 
 const neededMajor = 24
 const neededMinor = 12
@@ -15,10 +17,21 @@ function isNewEnough() {
   return major > neededMajor || (major === neededMajor && minor >= neededMinor)
 }
 
+/** As compileCachePath() in src/program/program.ts, which cannot be imported before the version is known. */
+function cachePath() {
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'skein', 'compiled')
+  if (process.platform === 'win32') {
+    return join(process.env.LOCALAPPDATA || join(homedir(), 'AppData', 'Local'), 'skein', 'compiled')
+  }
+  const cache = process.env.XDG_CACHE_HOME
+  return join(cache && cache[0] === '/' ? cache : join(homedir(), '.cache'), 'skein', 'compiled')
+}
+
 /** @returns {Promise<void>} settles when the command has ended; `main` gives the exit code. */
 function start() {
-  // Compiled code is kept between starts; a read-only home only means a slower start.
-  if (module.enableCompileCache) module.enableCompileCache()
+  // Compiled code is kept between starts, in a directory of this user alone: the default one under the shared
+  // temporary directory could have been laid there by somebody else. A read-only home only means a slower start.
+  if (module.enableCompileCache) module.enableCompileCache(cachePath())
   const source = new URL('../src/cli/main.ts', import.meta.url)
   const built = new URL('../dist/src/cli/main.js', import.meta.url)
   const entry = existsSync(source) ? source : built

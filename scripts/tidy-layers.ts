@@ -33,24 +33,26 @@ export const layers: readonly Layer[] = [
   { folder: 'discovery', mayImport: ['base'], mayUseNode: true },
   { folder: 'media', mayImport: ['base'], mayUseNode: true },
   { folder: 'accel', mayImport: ['base'], mayUseNode: true },
+  // What a command and the running peer share: where a home is, how to talk to it. Light: no codec, no package.
+  { folder: 'program', mayImport: ['base', 'peer/api.ts'], mayUseNode: true },
   // The process entry also starts the web console beside the peer.
   {
     folder: 'peer/daemon.ts',
-    mayImport: [...features, 'crdt', 'blobs', 'base', 'console'],
+    mayImport: [...features, 'crdt', 'blobs', 'program', 'base', 'console'],
     mayUseNode: true,
   },
-  { folder: 'peer', mayImport: [...features, 'crdt', 'blobs', 'base'], mayUseNode: true },
+  { folder: 'peer', mayImport: [...features, 'crdt', 'blobs', 'program', 'base'], mayUseNode: true },
   // The page runs in a browser and keeps its own replica.
   { folder: 'console/web', mayImport: ['base', 'crdt', 'peer/api.ts'], mayUseNode: false },
-  { folder: 'console', mayImport: ['base', 'peer/api.ts'], mayUseNode: true },
-  { folder: 'cli', mayImport: ['base', 'peer/api.ts'], mayUseNode: true },
+  { folder: 'console', mayImport: ['base', 'peer/api.ts', 'program'], mayUseNode: true },
+  { folder: 'cli', mayImport: ['base', 'peer/api.ts', 'program'], mayUseNode: true },
 ]
 
 /** The first entry whose pattern matches decides, so a single package stands before its scope. */
 export const doors: readonly Door[] = [
   { packages: ['uint8arrays'], folders: [''] },
   { packages: ['cbor-x', 'cborg'], folders: ['base'] },
-  { packages: ['yjs', 'y-protocols'], folders: ['crdt'] },
+  { packages: ['yjs', 'y-protocols', 'lib0'], folders: ['crdt'] },
   { packages: ['level'], folders: ['crdt', 'blobs'] },
   { packages: ['@napi-rs/blake-hash'], folders: ['blobs', 'files'] },
   { packages: ['@libp2p/mdns', 'dns-packet'], folders: ['discovery'] },

@@ -25,7 +25,7 @@ const invalid = (path: string, expected: string): SkeinError =>
 
 /** Fresh bytes of a message envelope. */
 export function encode(value: unknown): Uint8Array {
-  return encoder.encode(value)
+  return plain(encoder.encode(value))
 }
 
 /** @param maxBytes refused unread above this. @throws `codec.invalid`, `limit.exceeded`. */
@@ -47,7 +47,14 @@ export function decode<T>(bytes: Uint8Array, validator: Validator<T>, maxBytes: 
 
 /** The one byte form of a value (RFC 8949 section 4.2): sorted keys, shortest integers. For signatures and hashes. */
 export function encodeCanonical(value: unknown): Uint8Array {
-  return encodeStrict(value)
+  return plain(encodeStrict(value))
+}
+
+/** Both encoders may return a Buffer, whose `slice` shares memory where that of a Uint8Array copies. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Decodes canonical CBOR. @throws `codec.invalid` for any other form, `limit.exceeded`. */

@@ -20,13 +20,16 @@ export function createMemoryKeep(): Keep {
   const values = new Map<string, Uint8Array>()
   const logs = new Map<string, Uint8Array[]>()
   return {
-    read: (name) => Promise.resolve(values.get(name)?.slice()),
-    write: (name, value) => Promise.resolve(void values.set(name, value.slice())),
+    read(name) {
+      const value = values.get(name)
+      return Promise.resolve(value === undefined ? undefined : Uint8Array.from(value))
+    },
+    write: (name, value) => Promise.resolve(void values.set(name, Uint8Array.from(value))),
     append(name, record) {
-      logs.set(name, [...(logs.get(name) ?? []), record.slice()])
+      logs.set(name, [...(logs.get(name) ?? []), Uint8Array.from(record)])
       return Promise.resolve()
     },
-    readLog: (name) => Promise.resolve((logs.get(name) ?? []).map((record) => record.slice())),
+    readLog: (name) => Promise.resolve((logs.get(name) ?? []).map((record) => Uint8Array.from(record))),
     remove(name) {
       values.delete(name)
       logs.delete(name)

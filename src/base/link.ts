@@ -42,10 +42,13 @@ export interface Host extends AsyncDisposable {
   /** Each inbound connection that passed the gate. */
   onConnection(listener: (connection: Connection) => void): Disposable
   /**
-   * Tries the addresses (at most limits.addressesPerPeer) and pins the identity.
+   * Tries the addresses (at most limits.addressesPerPeer) and pins the identity. Without a peer id whoever answers is
+   * taken: only for pairing, which proves the code to the key it finds.
    * @throws `peer.gone` when none answers, `auth.denied` when the one that answers has another key.
    */
-  dial(peerId: PeerId, addresses: readonly string[], options: DialOptions): Promise<Connection>
+  dial(peerId: PeerId | undefined, addresses: readonly string[], options: DialOptions): Promise<Connection>
+  /** To be called when the roster or the pairing window changed: cuts the connections that may not stay. */
+  recheck(): void
 }
 
 export interface DialOptions {

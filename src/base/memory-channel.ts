@@ -34,6 +34,7 @@ function createSide(label: string, peer: () => Side): Side {
   let busy = false
   let ended: 'no' | 'closing' | 'closed' | 'aborted' = 'no'
   let remoteEnded = false
+  let isEndTold = false
 
   const finish = (error: SkeinError | undefined): void => {
     if (ended === 'closed' || ended === 'aborted') return
@@ -70,7 +71,18 @@ function createSide(label: string, peer: () => Side): Side {
       abort(asSkeinError(error))
     }
     busy = false
-    if (remoteEnded && inbox.length === 0) finish(undefined)
+    maybeFinish()
+  }
+  /** The answer to their end waits until what they sent was taken; with no receiver nobody keeps it waiting. */
+  const maybeFinish = (): void => {
+    if (!remoteEnded || busy || (receiver !== undefined && inbox.length > 0)) return
+    tellEnd()
+    finish(undefined)
+  }
+  const tellEnd = (): void => {
+    if (isEndTold) return
+    isEndTold = true
+    queueMicrotask(() => peer().remoteClosed())
   }
   const channel: Channel = {
     label,
@@ -112,10 +124,8 @@ function createSide(label: string, peer: () => Side): Side {
       queueMicrotask(() => void pump())
     },
     async close() {
-      if (ended === 'no') {
-        ended = 'closing'
-        queueMicrotask(() => peer().remoteClosed())
-      }
+      if (ended === 'no') ended = 'closing'
+      if (ended === 'closing') tellEnd()
       await done.promise
     },
     abort,
@@ -134,13 +144,8 @@ function createSide(label: string, peer: () => Side): Side {
     },
     remoteClosed() {
       remoteEnded = true
-      if (ended === 'no') {
-        ended = 'closing'
-        queueMicrotask(() => peer().remoteClosed())
-      }
-      if (inbox.length === 0 && !busy) finish(undefined)
-      // With no receiver nobody will ever read what waits: an unread channel closes all the same
-      else if (receiver === undefined) finish(undefined)
+      if (ended === 'no') ended = 'closing'
+      maybeFinish()
     },
     finish,
   }

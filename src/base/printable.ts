@@ -5,15 +5,14 @@
  */
 
 /**
- * Controls (C0, DEL, C1: terminals act on U+009B as on ESC [), line and paragraph separators, bidirectional marks,
- * embeddings, overrides and isolates, zero-width and invisible ones, tags, and lone surrogates.
+ * By Unicode category: controls (terminals act on U+009B as on ESC [), format characters (bidirectional marks and
+ * overrides, zero-width ones, tags), line and paragraph separators, lone surrogates.
  */
-const unsafe =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
-/** One line of harmless text; the backslash itself is doubled, so that no escape can be faked. */
+/** One line of harmless text. */
 export function printable(text: string): string {
-  return text.replaceAll('\\', '\\\\').replace(unsafe, (found) => `\\u{${codeOf(found)}}`)
+  return text.replace(unsafe, (found) => `\\u{${codeOf(found)}}`)
 }
 
 /** JSON whose non-printing characters are all escaped; parses to the same value. */

@@ -1,7 +1,7 @@
 /**
  * What a running peer can be asked, as types: each verb with its parameters and its result or the items it
  * streams. The CLI, the console and the control socket share this file and nothing else, so it holds no code
- * and imports only types from base. Text in results that came from other devices (names, addresses) is not
+ * but two lists of words, and imports only types from base. Text in results that came from other devices (names, addresses) is not
  * escaped here: whoever shows it does that.
  */
 import type { WireError } from '../base/errors.ts'
@@ -13,13 +13,13 @@ export type Role = 'full' | 'limited' | 'storage' | 'guest'
 export const roles: readonly Role[] = ['full', 'limited', 'storage', 'guest']
 
 /** What sort of machine a device says it is. For people only: nothing is decided by it. */
-export type DeviceKind = 'laptop' | 'desktop' | 'server' | 'board' | 'phone' | 'browser' | 'other'
+export type DeviceKind = 'desktop' | 'laptop' | 'server' | 'phone' | 'tablet' | 'browser' | 'other'
 export const deviceKinds: readonly DeviceKind[] = [
-  'laptop',
   'desktop',
+  'laptop',
   'server',
-  'board',
   'phone',
+  'tablet',
   'browser',
   'other',
 ]

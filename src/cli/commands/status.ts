@@ -1,0 +1,65 @@
+/** `skein status`: this device, its links and its folders. The verb that is called most, so it loads least. */
+import type { LinkStatus, SpaceStatus, Status } from '../../peer/api.ts'
+import { connectClient } from '../client.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { formatSpan, formatTable, safe } from '../terminal.ts'
+
+const timeoutMs = 5_000
+
+export const status: Command = {
+  summary: 'this device, its links and its folders',
+  examples: ['skein status', 'skein status --json | jq .links'],
+  run: showStatus,
+}
+
+async function showStatus(call: Invocation): Promise<number> {
+  using client = await connectClient(call.home)
+  const found = await client.call('status', {}, timeoutMs)
+  if (call.terminal.isJson) call.terminal.json(found)
+  else call.terminal.print(formatStatus(found))
+  return exitCodes.ok
+}
+
+/** As shown to a person, made safe. */
+export function formatStatus(found: Status): string {
+  const upCount = found.links.filter((link) => link.state === 'up').length
+  const parts = [
+    safe`${found.name}  up ${formatSpan(found.uptimeMs)}, process ${found.pid}, skein ${found.version}`,
+    safe`  device ${found.deviceId}  peer ${found.peerId}`,
+    safe`  listens on ${found.addresses.length === 0 ? 'nothing' : found.addresses.join(', ')}`,
+  ]
+  if (found.isPairingOpen) parts.push('  pairing is open')
+  parts.push(formatLinks(found.links, upCount), formatSpaces(found.spaces))
+  for (const { message, fix } of found.problems) {
+    parts.push(safe`! ${message}${fix === undefined ? '' : `  (fix: ${fix})`}`)
+  }
+  return parts.filter((part) => part !== '').join('\n')
+}
+
+function formatLinks(links: readonly LinkStatus[], upCount: number): string {
+  if (links.length === 0) return 'No other devices yet: skein pair'
+  const rows = links.map((link) => [
+    link.name,
+    link.state,
+    link.rttMs === undefined ? '' : `${link.rttMs.toFixed(1)} ms`,
+    link.transport,
+    link.state === 'up' ? link.address : (link.reason ?? link.address),
+  ])
+  return `Devices: ${upCount} of ${links.length} up\n${indent(formatTable(['NAME', 'STATE', 'RTT', 'OVER', 'AT'], rows))}`
+}
+
+export function formatSpaces(spaces: readonly SpaceStatus[]): string {
+  if (spaces.length === 0) return ''
+  const rows = spaces.map((space) => [
+    space.name,
+    space.pendingCount > 0 ? `${space.state} (${space.pendingCount} left)` : space.state,
+    space.fileCount,
+    space.conflictCount === 0 ? '' : space.conflictCount,
+    space.directory ?? space.id,
+    space.reason,
+  ])
+  return `Folders\n${indent(formatTable(['NAME', 'STATE', 'FILES', 'CONFLICTS', 'WHERE', 'WHY'], rows))}`
+}
+
+const indent = (text: string): string => text.replace(/^/gm, '  ')

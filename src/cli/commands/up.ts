@@ -1,0 +1,88 @@
+/** `skein up`: starts the peer in the background and waits until it is ready, or says why it is not. */
+import { spawn } from 'node:child_process'
+import type { Command, Invocation } from '../command.ts'
+import { isSet, textOption, textsOption } from '../command.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { daemonVariables, ensurePeer } from '../running-peer.ts'
+import { safe } from '../terminal.ts'
+
+export const up: Command = {
+  summary: 'start the background peer',
+  examples: [
+    'skein up',
+    'skein up --name workstation',
+    'skein up --home /tmp/second --listen 127.0.0.1:0   a second peer on this machine',
+    'skein up --foreground                              for service managers and for watching',
+  ],
+  options: [
+    { notation: '--name <name>', about: 'name of this device, on its first start (default: the host name)' },
+    { notation: '--kind <kind>', about: 'desktop, laptop, server, phone, tablet, browser or other' },
+    {
+      notation: '--listen <address...>',
+      about: 'addresses to listen on, such as 192.168.1.5:4001 or [::]:0',
+    },
+    { notation: '--interface <name...>', about: 'look for peers on these network interfaces only' },
+    { notation: '--no-discovery', about: 'do not look for peers by multicast' },
+    { notation: '--log-level <level>', about: 'debug, info, warn or error' },
+    { notation: '--foreground', about: 'stay, and log to standard error' },
+  ],
+  run: start,
+}
+
+async function start(call: Invocation): Promise<number> {
+  const daemonArgs = readDaemonArgs(call)
+  if (isSet(call, 'foreground')) return await runInForeground(call, daemonArgs)
+  using peer = await ensurePeer(call, daemonArgs)
+  const found = await peer.client.call('status', {})
+  call.terminal.json({ ...found, wasRunning: peer.wasRunning })
+  const how = peer.wasRunning ? 'was already up' : 'is up'
+  call.terminal.print(safe`skein ${how} as "${found.name}" (process ${found.pid}, home ${found.home})`)
+  if (peer.wasRunning && daemonArgs.length > 0) {
+    call.terminal.say(
+      'It keeps the options it was started with; to change them: skein down, then skein up again.',
+    )
+  }
+  if (found.links.length === 0) {
+    call.terminal.say('Next: skein pair on one device shows a code, skein pair CODE on the other joins.')
+  }
+  return exitCodes.ok
+}
+
+function readDaemonArgs(call: Invocation): readonly string[] {
+  const args: string[] = []
+  for (const [option, name] of [
+    ['--name', 'name'],
+    ['--kind', 'kind'],
+    ['--log-level', 'logLevel'],
+  ] as const) {
+    const value = textOption(call, name)
+    if (value !== undefined) args.push(`${option}=${value}`)
+  }
+  args.push(...textsOption(call, 'listen').map((address) => `--listen=${address}`))
+  args.push(...textsOption(call, 'interface').map((name) => `--interface=${name}`))
+  if (call.options['discovery'] === false) args.push('--no-discovery')
+  return args
+}
+
+/** Signals of the terminal reach the peer by themselves; those sent to this process are passed on. */
+async function runInForeground(call: Invocation, daemonArgs: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [call.daemonEntry, '--home', call.home, ...daemonArgs], {
+    stdio: 'inherit',
+    env: daemonVariables(),
+  })
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
+  const stay = (): void => undefined
+  process.on('SIGTERM', pass)
+  process.on('SIGHUP', pass)
+  process.on('SIGINT', stay) // the whole foreground group gets Ctrl-C: a second one would cut the drain short
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code) => resolve(code ?? exitCodes.failed))
+    })
+  } finally {
+    process.off('SIGTERM', pass)
+    process.off('SIGHUP', pass)
+    process.off('SIGINT', stay)
+  }
+}

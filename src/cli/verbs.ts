@@ -1,0 +1,120 @@
+/**
+ * Every verb with its one line of help, and how to load it. A command's code is loaded only when it is called, so
+ * that the number of verbs costs a start nothing.
+ */
+import type { Command } from './command.ts'
+
+export interface VerbEntry {
+  readonly summary: string
+  readonly load: () => Promise<Command>
+}
+
+export const verbGroups: readonly {
+  readonly title: string
+  readonly verbs: Readonly<Record<string, VerbEntry>>
+}[] = [
+  {
+    title: 'This device',
+    verbs: {
+      up: { summary: 'start the background peer', load: async () => (await import('./commands/up.ts')).up },
+      down: { summary: 'stop it', load: async () => (await import('./commands/down.ts')).down },
+      status: {
+        summary: 'this device, its links and its folders',
+        load: async () => (await import('./commands/status.ts')).status,
+      },
+      logs: {
+        summary: 'what the peer wrote down',
+        load: async () => (await import('./commands/logs.ts')).logs,
+      },
+      doctor: {
+        summary: 'what is wrong, and the one fix for each',
+        load: async () => (await import('./commands/doctor.ts')).doctor,
+      },
+      install: {
+        summary: 'write a systemd unit or launchd plist',
+        load: async () => (await import('./commands/install.ts')).install,
+      },
+    },
+  },
+  {
+    title: 'Devices',
+    verbs: {
+      pair: {
+        summary: 'let a device join, or join with a code',
+        load: async () => (await import('./commands/pair.ts')).pair,
+      },
+      devices: {
+        summary: 'all devices of the mesh',
+        load: async () => (await import('./commands/devices.ts')).devices,
+      },
+      revoke: {
+        summary: 'put a device out',
+        load: async () => (await import('./commands/revoke.ts')).revoke,
+      },
+      rename: {
+        summary: 'give a device another name',
+        load: async () => (await import('./commands/rename.ts')).rename,
+      },
+      rotate: {
+        summary: "replace this device's key",
+        load: async () => (await import('./commands/rotate.ts')).rotate,
+      },
+    },
+  },
+  {
+    title: 'Folders and clipboard',
+    verbs: {
+      share: { summary: 'share a directory', load: async () => (await import('./commands/share.ts')).share },
+      join: {
+        summary: 'keep a shared folder here too',
+        load: async () => (await import('./commands/join.ts')).join,
+      },
+      spaces: {
+        summary: 'shared folders and their state',
+        load: async () => (await import('./commands/spaces.ts')).spaces,
+      },
+      unshare: {
+        summary: 'stop keeping a shared folder here',
+        load: async () => (await import('./commands/unshare.ts')).unshare,
+      },
+      sync: {
+        summary: 'wait until all folders are in sync',
+        load: async () => (await import('./commands/sync.ts')).sync,
+      },
+      clip: { summary: 'the shared clipboard', load: async () => (await import('./commands/clip.ts')).clip },
+    },
+  },
+  {
+    title: 'Looking inside',
+    verbs: {
+      events: {
+        summary: 'what happens, as it happens',
+        load: async () => (await import('./commands/events.ts')).events,
+      },
+      metrics: {
+        summary: 'numbers in Prometheus form',
+        load: async () => (await import('./commands/metrics.ts')).metrics,
+      },
+      token: {
+        summary: 'scoped, expiring tokens',
+        load: async () => (await import('./commands/token.ts')).token,
+      },
+      audit: {
+        summary: 'the tamper-evident record of rights',
+        load: async () => (await import('./commands/audit.ts')).audit,
+      },
+      version: {
+        summary: 'the version of skein',
+        load: async () => (await import('./commands/version.ts')).version,
+      },
+    },
+  },
+]
+
+/** @returns undefined for no verb of that name. */
+export function findVerb(name: string): VerbEntry | undefined {
+  for (const { verbs } of verbGroups) if (Object.hasOwn(verbs, name)) return verbs[name]
+  return undefined
+}
+
+export const verbNames = (): readonly string[] => verbGroups.flatMap(({ verbs }) => Object.keys(verbs))

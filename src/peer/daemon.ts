@@ -1,0 +1,28 @@
+/**
+ * Entry of the background process, started by `skein up` or a service manager:
+ *   node daemon.ts --home DIR [--name NAME] [--kind KIND] [--listen HOST:PORT]... [--no-discovery] [--log-level LEVEL]
+ * It only reads its command line; peer-process.ts does the rest. The peer is loaded after the home was opened, so
+ * that a home in use is reported at once.
+ */
+import { parseArgs } from 'node:util'
+import { resolveHomePath } from '../program/home-path.ts'
+import { runPeerProcess } from './peer-process.ts'
+import { settingsFromOptions } from './settings.ts'
+
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    name: { type: 'string' },
+    kind: { type: 'string' },
+    listen: { type: 'string', multiple: true },
+    discovery: { type: 'boolean' },
+    interface: { type: 'string', multiple: true },
+    'log-level': { type: 'string' },
+  },
+  allowNegative: true,
+})
+
+await runPeerProcess(
+  { home: resolveHomePath(values.home), settings: settingsFromOptions(values) },
+  async (env, home, settings) => (await import('./peer.ts')).createPeer(env, home, settings),
+)

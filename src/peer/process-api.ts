@@ -1,0 +1,71 @@
+/**
+ * Completes the peer's api with the verbs that only the process around it can answer: its own numbers, its log, its
+ * metrics, its end, and the home it stands on.
+ */
+import type { Env } from '../base/env.ts'
+import { createQueue } from '../base/queue.ts'
+import { limits } from '../base/limits.ts'
+import type { Api, ApiCall, DoctorCheck, LogLine, LogsParams, PeerApi } from './api.ts'
+import { inspectHome } from '../program/home-check.ts'
+import type { LogFile } from './log-file.ts'
+import { readLogTail } from '../program/log-line.ts'
+import { readVersion } from '../program/program.ts'
+import type { PrometheusMetrics } from './prometheus.ts'
+
+export interface ProcessFacts {
+  readonly env: Env
+  readonly home: string
+  readonly metrics: PrometheusMetrics
+  readonly logFile: LogFile
+  readonly startedAtMs: number
+  readonly startedMonotonicMs: number
+  /** Begins the stop; the caller's reply still goes out. */
+  readonly stop: (reason: string) => void
+}
+
+const defaultLogLines = 100
+
+export function completeApi(peer: PeerApi, facts: ProcessFacts): Api {
+  const version = readVersion()
+  return {
+    ...peer,
+    status: async (params, call) => ({
+      ...(await peer.status(params, call)),
+      pid: process.pid,
+      version,
+      home: facts.home,
+      startedAtMs: facts.startedAtMs,
+      uptimeMs: Math.round(facts.env.clock.monotonicMs() - facts.startedMonotonicMs),
+      rssBytes: process.memoryUsage.rss(),
+    }),
+    metrics: async () => ({ text: await facts.metrics.text() }),
+    logs: (params, call) => readLogs(facts, params, call),
+    doctor: async (params, call) => [
+      ...inspectHome(facts.home),
+      checkLostLines(facts.logFile),
+      ...(await peer.doctor(params, call)),
+    ],
+    down: () => {
+      // After the reply of this call was written
+      facts.env.clock.setTimer(0, () => facts.stop('skein down'))
+      return Promise.resolve({ pid: process.pid })
+    },
+  }
+}
+
+function checkLostLines(logFile: LogFile): DoctorCheck {
+  const name = 'log lines'
+  if (logFile.lostCount === 0) return { name, ok: true }
+  const cause = `${logFile.lostCount} log lines could not be written`
+  return { name, ok: false, cause, fix: 'free some space on the disk of the home' }
+}
+
+/** The lines written so far, then, when following, each new one; a slow reader loses the newest. */
+async function* readLogs(facts: ProcessFacts, params: LogsParams, call: ApiCall): AsyncGenerator<LogLine> {
+  const fresh = createQueue<LogLine>(limits.eventBacklog)
+  using _listening = params.follow === true ? facts.logFile.onLine((line) => fresh.offer(line)) : undefined
+  yield* readLogTail(facts.home, params.lines ?? defaultLogLines)
+  if (params.follow !== true) return
+  for (let line = await fresh.take(call.signal); line !== undefined; line = await fresh.take(call.signal))
+    yield line
+}

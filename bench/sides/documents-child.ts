@@ -1,0 +1,211 @@
+/** One measurement of the documents bench in a process of its own; prints one JSON object of numbers. */
+import { cpSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import * as Y from 'yjs'
+import { createSystemEnv } from '../../src/base/env.ts'
+import { encodeId, type DeviceId, type SpaceId } from '../../src/base/ids.ts'
+import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
+import { createSeededRandom, randomBelow } from '../../src/base/random.ts'
+import { createDocHost, type DocHost } from '../../src/crdt/doc-host.ts'
+import { createFileWitness } from '../../src/crdt/file-witness.ts'
+import { openLevelDatabase } from '../../src/crdt/level-database.ts'
+import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
+import { rootNodeId, type NodeId } from '../../src/crdt/node-id.ts'
+import { openSpace, type SpaceTree } from '../../src/crdt/space.ts'
+import { openStore, type Store } from '../../src/crdt/store.ts'
+import { createSync } from '../../src/crdt/sync.ts'
+import type { TreeChange } from '../../src/crdt/tree-change.ts'
+import { createMemoryWitness } from '../../src/crdt/witness.ts'
+
+// because: 16 bytes in the right form
+const space = encodeId(new Uint8Array(16).fill(7)) as SpaceId
+const deviceOf = (seed: number): DeviceId => encodeId(createSeededRandom(seed).bytes(16)) as DeviceId // because: as above
+const env = createSystemEnv()
+
+interface Opened {
+  readonly store: Store
+  readonly host: DocHost
+  readonly tree: SpaceTree
+  close(): Promise<void>
+}
+
+async function openAt(home: string | undefined, seed = 1): Promise<Opened> {
+  const disk = createMemoryDisk()
+  const store = await openStore(
+    env,
+    home === undefined
+      ? { open: disk.open, witness: createMemoryWitness() }
+      : {
+          open: () => openLevelDatabase(join(home, 'db')),
+          witness: createFileWitness(join(home, 'witness')),
+        },
+  )
+  const host = await createDocHost(env, store, { loadedBytes: 2 ** 40 })
+  const tree = await openSpace(env, host, { id: space, device: deviceOf(seed) })
+  return {
+    store,
+    host,
+    tree,
+    async close() {
+      tree[Symbol.dispose]()
+      await host.close()
+      await store.close()
+    },
+  }
+}
+
+const random = createSeededRandom(99)
+const newHash = (): string => Buffer.from(random.bytes(32)).toString('base64url')
+const fileData = () =>
+  ({
+    kind: 'file',
+    hash: newHash(),
+    sizeBytes: randomBelow(random, 100_000),
+    mtimeNs: 1_700_000_000_000_000_000n,
+    mode: 0o644,
+  }) as const
+
+/** Directories of 100 files, 500 changes a commit. */
+async function fill(tree: SpaceTree, count: number): Promise<NodeId[]> {
+  const files: NodeId[] = []
+  let batch: TreeChange[] = []
+  for (let index = 0; index < count; index += 100) {
+    const [directory = rootNodeId, ...ids] = tree.newIds(101)
+    batch.push({
+      kind: 'create',
+      nodeId: directory,
+      parent: rootNodeId,
+      name: `folder-${index}`,
+      data: { kind: 'dir' },
+    })
+    for (const [offset, nodeId] of ids.slice(0, count - index).entries()) {
+      batch.push({
+        kind: 'create',
+        nodeId,
+        parent: directory,
+        name: `file-${index + offset}.txt`,
+        data: fileData(),
+      })
+      files.push(nodeId)
+    }
+    if (batch.length >= 500 || index + 100 >= count) {
+      await tree.commit(batch)
+      batch = []
+    }
+  }
+  return files
+}
+
+const seconds = (sinceMs: number): number => (performance.now() - sinceMs) / 1000
+const rss = (): number => process.memoryUsage().rss / 1e6
+const collect = (): void => globalThis.gc?.()
+
+async function encodedBytes(host: DocHost): Promise<number> {
+  let total = 0
+  for (const one of host.names())
+    total += await host.read([one], (document) => Y.encodeStateAsUpdate(document(one)).byteLength)
+  return total
+}
+
+/** 3,000 files on three devices, each file overwritten ten times at random places by random devices. */
+async function churn(): Promise<Record<string, number>> {
+  const devices = await Promise.all([1, 2, 3].map((seed) => openAt(undefined, seed)))
+  const [first] = devices
+  if (first === undefined) throw new Error('no device')
+  for (const from of devices) {
+    from.host.on('stored', ({ changes }) => {
+      for (const { name, update, origin } of changes) {
+        if (origin.kind !== 'local') continue
+        for (const to of devices) if (to !== from) void to.host.apply([{ name, update }], 'peer')
+      }
+    })
+  }
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 3; round++) for (const one of devices) await one.host.flush()
+  }
+  const files = await fill(first.tree, 3_000)
+  await settle()
+  // What every later round is held against: each file overwritten once
+  let base = 0
+  for (let round = 0; round <= 10; round++) {
+    for (let index = 0; index < files.length; index += 50) {
+      const device = devices[randomBelow(random, devices.length)] ?? first
+      const changes: TreeChange[] = []
+      for (let count = 0; count < 50; count++) {
+        const nodeId = files[round === 0 ? index + count : randomBelow(random, files.length)] ?? rootNodeId
+        const entry = await device.tree.entry(nodeId)
+        if (entry === undefined || changes.some((one) => one.nodeId === nodeId)) continue
+        const { parent, name } = entry
+        changes.push({ kind: 'edit', nodeId, observed: entry.data.versions, data: fileData(), parent, name })
+      }
+      await device.tree.commit(changes)
+      await settle()
+    }
+    if (round === 0) base = await encodedBytes(first.host)
+  }
+  return { growth_percent: ((await encodedBytes(first.host)) / base - 1) * 100 }
+}
+
+async function reconnect(home: string): Promise<Record<string, number>> {
+  const copy = `${home}-copy`
+  cpSync(home, copy, { recursive: true })
+  const [left, right] = await Promise.all([openAt(home, 1), openAt(copy, 2)])
+  const [mine, theirs] = createMemoryChannelPair()
+  let bytes = 0
+  const access = { visible: () => true, mayWrite: () => true }
+  const syncs = [[left, mine] as const, [right, theirs] as const].map(([side, channel]) => {
+    const sync = createSync(env, side.host)
+    const counted = {
+      ...channel,
+      send: (...parts: readonly Uint8Array[]) => {
+        for (const part of parts) bytes += part.byteLength
+        return channel.send(...parts)
+      },
+    }
+    const equal = new Promise<void>((resolve) => {
+      sync.on('inSync', ({ isInSync }) => (isInSync ? resolve() : undefined))
+    })
+    sync.connect('peer', counted, access)
+    return { sync, equal }
+  })
+  for (const { equal } of syncs) await equal
+  const total = bytes
+  for (const { sync } of syncs) sync[Symbol.dispose]()
+  await left.close()
+  await right.close()
+  return { reconnect_kB: total / 1000 }
+}
+
+async function measure(what: string, home: string, count: number): Promise<Record<string, number>> {
+  const startedMs = performance.now()
+  if (what === 'churn') return await churn()
+  if (what === 'reconnect') return await reconnect(home)
+  if (what === 'fill') {
+    mkdirSync(home, { recursive: true })
+    const opened = await openAt(home)
+    await fill(opened.tree, count)
+    await opened.close()
+    const disk = readdirSync(join(home, 'db')).reduce(
+      (sum, file) => sum + statSync(join(home, 'db', file)).size,
+      0,
+    )
+    return { fill_s: seconds(startedMs), disk_MB: disk / 1e6, rss_MB: rss() }
+  }
+  const opened = await openAt(home)
+  if (what === 'ready') {
+    const top = await opened.tree.lookup('folder-0')
+    for (const one of opened.host.names()) await opened.host.digest(one)
+    const result = { ready_s: seconds(startedMs), rss_MB: rss(), found: top === undefined ? 0 : 1 }
+    await opened.close()
+    return result
+  }
+  await opened.host.read(opened.host.names(), () => undefined)
+  const loadSeconds = seconds(startedMs)
+  collect()
+  const result = { load_s: loadSeconds, rss_MB: rss() }
+  await opened.close()
+  return result
+}
+
+const [, , what = '', home = '', count = '0'] = process.argv
+process.stdout.write(JSON.stringify(await measure(what, home, Number(count))))

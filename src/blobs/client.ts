@@ -1,0 +1,152 @@
+/**
+ * The asking side of `/skein/blobs/1` on one channel. Checks that answers keep to the order and the size that was asked for;
+ * whether the bytes are the right ones is for download.ts, which sees all of them.
+ */
+import type { Channel } from '../base/channel.ts'
+import { abortReason } from '../base/clock.ts'
+import { asSkeinError, SkeinError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { BlobHash } from './hash.ts'
+import { encodeFrame, type Frame, type GoneReason } from './wire.ts'
+
+export interface WantOptions {
+  readonly hash: BlobHash
+  /** What the record says; a source that says otherwise does not have this content. */
+  readonly sizeBytes: number
+  readonly offset: number
+  readonly signal?: AbortSignal
+  /** Takes the next bytes (valid during the call only); nothing more arrives on this channel until it resolves. */
+  write(bytes: Uint8Array, position: number): Promise<void>
+}
+
+export interface BlobClient {
+  /** Resolves when all bytes were handed to `write`. @throws `blob.missing`, `limit.exceeded` (busy), `channel.*`, `cancelled`. */
+  want(options: WantOptions): Promise<void>
+  /** Takes an answer. */
+  handle(frame: Exclude<Frame, { kind: 'want' | 'cancel' }>): Promise<void> | void
+  /** Fails everything under way. */
+  end(error: SkeinError): void
+  readonly inFlight: number
+}
+
+interface Receiving {
+  readonly options: WantOptions
+  readonly done: PromiseWithResolvers<void>
+  offset: number
+  found: boolean
+}
+
+export function createBlobClient(channel: Channel): BlobClient {
+  return new ChannelBlobClient(channel)
+}
+
+class ChannelBlobClient implements BlobClient {
+  private readonly channel: Channel
+  private readonly active = new Map<number, Receiving>()
+  private lastRequest = 0
+  private ended: SkeinError | undefined
+
+  constructor(channel: Channel) {
+    this.channel = channel
+  }
+
+  get inFlight(): number {
+    return this.active.size
+  }
+
+  async want(options: WantOptions): Promise<void> {
+    if (this.ended !== undefined) throw this.ended
+    if (options.signal?.aborted) throw abortReason(options.signal)
+    if (this.active.size >= limits.blobWantsInFlight) {
+      throw new SkeinError('limit.exceeded', 'too many blobs asked for at once')
+    }
+    do this.lastRequest = (this.lastRequest + 1) >>> 0
+    while (this.active.has(this.lastRequest))
+    const request = this.lastRequest
+    const receiving: Receiving = {
+      options,
+      done: Promise.withResolvers(),
+      offset: options.offset,
+      found: false,
+    }
+    this.active.set(request, receiving)
+    const onAbort = (): void => {
+      if (options.signal !== undefined) this.cancel(request, abortReason(options.signal))
+    }
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      this.channel.send(...encodeFrame({ kind: 'want', request, hash: options.hash, offset: options.offset }))
+      await receiving.done.promise
+    } finally {
+      this.active.delete(request)
+      options.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  handle(frame: Exclude<Frame, { kind: 'want' | 'cancel' }>): Promise<void> | void {
+    const { request } = frame
+    const receiving = this.active.get(request)
+    if (receiving === undefined) return // because: answers to a cancelled want may still be under way
+    switch (frame.kind) {
+      case 'found':
+        receiving.found = true
+        if (frame.sizeBytes !== receiving.options.sizeBytes) {
+          this.cancel(request, new SkeinError('blob.missing', 'the source has something of another size'))
+        }
+        return
+      case 'chunk':
+        return this.take(request, receiving, frame.bytes)
+      case 'end':
+        if (receiving.found && receiving.offset === receiving.options.sizeBytes) this.settle(request)
+        else this.settle(request, new SkeinError('blob.corrupt', 'the source ended before the content did'))
+        return
+      case 'gone':
+        this.settle(request, goneError(frame.reason))
+        return
+    }
+  }
+
+  end(error: SkeinError): void {
+    this.ended ??= error
+    for (const request of this.active.keys()) this.settle(request, error)
+  }
+
+  private async take(request: number, receiving: Receiving, bytes: Uint8Array): Promise<void> {
+    const { options, offset } = receiving
+    if (!receiving.found || offset + bytes.byteLength > options.sizeBytes) {
+      this.cancel(request, new SkeinError('blob.corrupt', 'the source sent more than the content is long'))
+      return
+    }
+    receiving.offset += bytes.byteLength
+    try {
+      await options.write(bytes, offset)
+    } catch (error) {
+      // because: the disk's fault belongs to this want alone; the channel and the other wants go on
+      this.cancel(request, asSkeinError(error))
+    }
+  }
+
+  private settle(request: number, error?: SkeinError): void {
+    const receiving = this.active.get(request)
+    this.active.delete(request)
+    if (error === undefined) receiving?.done.resolve()
+    else receiving?.done.reject(error)
+  }
+
+  private cancel(request: number, error: SkeinError): void {
+    if (!this.active.has(request)) return
+    this.settle(request, error)
+    if (this.ended === undefined) this.channel.send(...encodeFrame({ kind: 'cancel', request }))
+  }
+}
+
+function goneError(reason: GoneReason): SkeinError {
+  switch (reason) {
+    case 'busy':
+      return new SkeinError('limit.exceeded', 'the source is too busy')
+    case 'changed':
+      return new SkeinError('blob.missing', 'the source changed while it was read')
+    case 'missing':
+      return new SkeinError('blob.missing', 'the source does not have it')
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Gets one content into one file: goes on from what an earlier try left, asks source after source, and calls it done only
+ * when BLAKE3 over every byte of the file says so.
+ */
+import { throwIfAborted } from '../base/clock.ts'
+import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import type { WantOptions } from './client.ts'
+import { type BlobHash, type BlobHasher, createBlobHasher } from './hash.ts'
+
+/** A file that takes a download. `files/filesystem.ts` OpenFile fits. */
+export interface BlobFile {
+  stat(): Promise<{ readonly size: number }>
+  read(into: Uint8Array, position: number): Promise<number>
+  write(bytes: Uint8Array, position: number): Promise<void>
+  truncate(sizeBytes: number): Promise<void>
+}
+
+export interface Wanted {
+  readonly hash: BlobHash
+  readonly sizeBytes: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (sizeBytes: number) => void
+}
+
+/** One place to ask. */
+export type AskSource = (options: WantOptions) => Promise<void>
+
+/**
+ * @param file may hold a prefix from an interrupted try; after success exactly the content, not yet fsynced.
+ * @throws `blob.missing` when no source has it, `blob.corrupt` when bytes came but were wrong (the file is empty then),
+ *   `disk.full` and others of the file, `cancelled`.
+ */
+export async function downloadBlob(
+  wanted: Wanted,
+  file: BlobFile,
+  sources: readonly AskSource[],
+): Promise<void> {
+  let last = new SkeinError('blob.missing', 'no connected device has this content', {
+    fix: 'connect a device that holds it',
+  })
+  for (const ask of sources) {
+    throwIfAborted(wanted.signal)
+    try {
+      await downloadFrom(ask, wanted, file)
+      return
+    } catch (error) {
+      const known = asSkeinError(error)
+      if (
+        !hasCode(
+          known,
+          'blob.missing',
+          'blob.corrupt',
+          'channel.closed',
+          'channel.aborted',
+          'channel.stalled',
+          'limit.exceeded',
+          'peer.gone',
+        )
+      )
+        throw known
+      last = known
+    }
+  }
+  throw last.code.startsWith('channel.')
+    ? new SkeinError('blob.missing', 'every source went away', { cause: last })
+    : last
+}
+
+async function downloadFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Promise<void> {
+  const { hash, sizeBytes, signal } = wanted
+  const hasher = createBlobHasher()
+  const offset = await hashPrefix(file, sizeBytes, hasher)
+  wanted.onProgress?.(offset)
+  const write = async (bytes: Uint8Array, position: number): Promise<void> => {
+    await file.write(bytes, position)
+    hasher.update(bytes)
+    wanted.onProgress?.(bytes.byteLength)
+  }
+  if (offset < sizeBytes || offset === 0)
+    await ask({ hash, sizeBytes, offset, write, ...(signal === undefined ? {} : { signal }) })
+  if (hasher.digest() !== hash) {
+    await file.truncate(0)
+    // The fault may lie in what an earlier try or another source left: this source gets its chance from the start
+    if (offset > 0) return downloadFrom(ask, wanted, file)
+    throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
+  }
+}
+
+/** Hashes what is there; a file longer than wanted is cut to nothing, it cannot be a prefix. */
+async function hashPrefix(file: BlobFile, sizeBytes: number, hasher: BlobHasher): Promise<number> {
+  const { size } = await file.stat()
+  if (size > sizeBytes) {
+    await file.truncate(0)
+    return 0
+  }
+  const buffer = new Uint8Array(Math.min(size, limits.messageBytes))
+  let offset = 0
+  while (offset < size) {
+    const got = await file.read(buffer.subarray(0, Math.min(buffer.byteLength, size - offset)), offset)
+    if (got === 0) break
+    hasher.update(buffer.subarray(0, got))
+    offset += got
+  }
+  return offset
+}

@@ -1,0 +1,107 @@
+/**
+ * Contents between this device and all it is connected to: one channel per peer, both sides ask and answer on it.
+ * Knows no files: where contents lie is the source's matter, where they go the caller's.
+ */
+import type { Channel } from '../base/channel.ts'
+import type { Env } from '../base/env.ts'
+import { SkeinError } from '../base/errors.ts'
+import type { DeviceId } from '../base/ids.ts'
+import { type BlobClient, createBlobClient } from './client.ts'
+import { type BlobFile, downloadBlob, type Wanted } from './download.ts'
+import type { BlobHash } from './hash.ts'
+import { type BlobSource, createBlobServer, type OpenBlob } from './server.ts'
+import { decodeFrames } from './wire.ts'
+
+export interface BlobExchange extends AsyncDisposable {
+  /** Serves and asks on this channel until it ends. The channel belongs to the exchange from here. */
+  attach(remote: DeviceId, channel: Channel): void
+  /**
+   * Fetches from whoever has it: `preferred` devices first, then the others, least busy first.
+   * @throws as downloadBlob.
+   */
+  fetch(wanted: Wanted, file: BlobFile, preferred?: readonly DeviceId[]): Promise<void>
+  /** Adds a place that has contents to serve; asked in order. `remote` is who asks: answer undefined for what it may not have. */
+  addSource(source: RemoteBlobSource): Disposable
+  readonly peers: readonly DeviceId[]
+  /** A peer was attached: what was missing may be there now. */
+  onPeer(listener: (remote: DeviceId) => void): Disposable
+}
+
+export type RemoteBlobSource = (
+  hash: BlobHash,
+  remote: DeviceId,
+  signal: AbortSignal,
+) => Promise<OpenBlob | undefined>
+
+interface Peer {
+  readonly remote: DeviceId
+  readonly client: BlobClient
+  readonly channel: Channel
+  readonly done: Promise<void>
+}
+
+export function createBlobExchange(env: Env): BlobExchange {
+  const sources = new Set<RemoteBlobSource>()
+  const peers = new Set<Peer>()
+  const listeners = new Set<(remote: DeviceId) => void>()
+  let disposed = false
+
+  const sourceFor =
+    (remote: DeviceId): BlobSource =>
+    async (hash, signal) => {
+      for (const source of sources) {
+        const blob = await source(hash, remote, signal)
+        if (blob !== undefined) return blob
+      }
+      return undefined
+    }
+  const attach = (remote: DeviceId, channel: Channel): void => {
+    if (disposed) return channel.abort(new SkeinError('channel.aborted', 'shutting down'))
+    const client = createBlobClient(channel)
+    const server = createBlobServer(env, channel, sourceFor(remote))
+    const done = channel.closed.then(async (error) => {
+      peers.delete(peer)
+      client.end(error ?? new SkeinError('channel.closed', 'the other device closed the exchange'))
+      await server[Symbol.asyncDispose]()
+    })
+    const peer: Peer = { remote, client, channel, done }
+    peers.add(peer)
+    channel.receive(async (message) => {
+      for (const frame of decodeFrames(message)) {
+        if (frame.kind === 'want' || frame.kind === 'cancel') server.handle(frame)
+        else await client.handle(frame)
+      }
+    })
+    for (const listener of listeners) listener(remote)
+  }
+  return {
+    attach,
+    fetch(wanted, file, preferred = []) {
+      const rank = (peer: Peer): number =>
+        (preferred.includes(peer.remote) ? 0 : 1_000_000) + peer.client.inFlight
+      const ordered = [...peers].sort((a, b) => rank(a) - rank(b))
+      return downloadBlob(
+        wanted,
+        file,
+        ordered.map((peer) => (options) => peer.client.want(options)),
+      )
+    },
+    addSource(source) {
+      sources.add(source)
+      return { [Symbol.dispose]: () => void sources.delete(source) }
+    },
+    get peers() {
+      return [...new Set([...peers].map((peer) => peer.remote))]
+    },
+    onPeer(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    },
+    async [Symbol.asyncDispose]() {
+      disposed = true
+      const all = [...peers]
+      for (const peer of all) peer.channel.abort(new SkeinError('channel.aborted', 'shutting down'))
+      await Promise.all(all.map((peer) => peer.done))
+    },
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The documents in memory: loaded from the store when touched, the least recently used forgotten above a bound of
+ * encoded bytes, and the heads (digest, state vector) of all documents, loaded or not.
+ */
+import * as Y from 'yjs'
+import { assert } from '../base/assert.ts'
+import type { Env } from '../base/env.ts'
+import { limits } from '../base/limits.ts'
+import { errorFields } from '../base/log.ts'
+import type { RowChange } from './database.ts'
+import { digestOf, emptyDigest } from './digest.ts'
+import * as log from './document-log.ts'
+import type { Projection } from './projection.ts'
+import type { Store } from './store.ts'
+import type { QueuedDetail } from './write-pipeline.ts'
+
+export interface LoadedDoc {
+  readonly document: Y.Doc
+  nextSequence: number
+  firstSequence: number
+  snapshotBytes: number
+  logBytes: number
+  /** Uses going on: it must not leave memory. */
+  pins: number
+}
+
+/** What the cache asks of its owner. */
+export interface CacheOwner {
+  /** A loaded document was changed by this update, which got this sequence number. */
+  updated(name: string, update: Uint8Array, sequence: number, details: readonly QueuedDetail[]): void
+  isUnstored(name: string): boolean
+  /** Resolves when no change of the document waits to be stored. */
+  settled(name: string): Promise<void>
+  storeHeads(rows: readonly RowChange[]): void
+  damaged(name: string): void
+}
+
+export interface CacheBounds {
+  readonly loadedBytes?: number
+  readonly loadedDocuments?: number
+}
+
+/** A log longer than this, or heavier than a quarter of the snapshot, is folded into a new snapshot. */
+const logUpdatesMax = 64
+const logBytesMin = 64 * 1024
+
+export class DocCache {
+  /** The head of each document that holds something; undefined when it has to be computed. */
+  readonly heads: Map<string, log.DocumentHead | undefined>
+  readonly projections: Projection<unknown>[] = []
+  private readonly env: Env
+  private readonly store: Store
+  private readonly owner: CacheOwner
+  private readonly bounds: CacheBounds
+  private readonly docs = new Map<string, LoadedDoc>()
+  private readonly loading = new Map<string, Promise<LoadedDoc>>()
+  private loadedBytes = 0
+
+  constructor(
+    env: Env,
+    store: Store,
+    heads: DocCache['heads'],
+    parts: { owner: CacheOwner; bounds: CacheBounds },
+  ) {
+    this.env = env
+    this.store = store
+    this.heads = heads
+    this.owner = parts.owner
+    this.bounds = parts.bounds
+  }
+
+  addProjection(projection: Projection<unknown>): void {
+    this.projections.push(projection)
+    for (const [name, { document }] of this.docs) {
+      if (projection.matches(name)) projection.loaded(name, document)
+    }
+  }
+
+  async pin(names: readonly string[]): Promise<Map<string, LoadedDoc>> {
+    const pinned = new Map<string, LoadedDoc>()
+    try {
+      for (const name of names) {
+        if (pinned.has(name)) continue
+        const loaded = this.docs.get(name) ?? (await this.load(name))
+        loaded.pins++
+        pinned.set(name, loaded)
+        // Most recently used stands last
+        if (this.docs.delete(name)) this.docs.set(name, loaded)
+      }
+      // One that was dropped while another loaded is no longer the truth
+      for (const [name, loaded] of pinned) {
+        if (this.docs.get(name) === loaded) continue
+        this.unpin(pinned)
+        return await this.pin(names)
+      }
+    } catch (error) {
+      this.unpin(pinned)
+      throw error
+    }
+    return pinned
+  }
+
+  unpin(pinned: Map<string, LoadedDoc>): void {
+    for (const loaded of pinned.values()) loaded.pins--
+    pinned.clear()
+    this.evict()
+  }
+
+  private load(name: string): Promise<LoadedDoc> {
+    assert(log.isDocumentName(name), `${name} is a document name`)
+    let pending = this.loading.get(name)
+    if (pending === undefined) {
+      pending = this.readIn(name).finally(() => this.loading.delete(name))
+      this.loading.set(name, pending)
+    }
+    return pending
+  }
+
+  private async readIn(name: string): Promise<LoadedDoc> {
+    // Queued changes of a document that was thrown out must be in the store before it is read again
+    await this.owner.settled(name)
+    const stored = await log.readDocument(this.store, name)
+    const document = new Y.Doc({ gc: true })
+    let isDamaged = stored.isDamaged
+    for (const update of stored.updates) {
+      try {
+        Y.applyUpdate(document, update, 'store')
+      } catch (error) {
+        isDamaged = true
+        this.env.log.error('stored update cannot be applied', { document: name, ...errorFields(error) })
+      }
+    }
+    // Operations of ours may be among what is gone: their clocks must not be given out again
+    if (isDamaged) await this.store.renewIdentity('damaged', name)
+    document.clientID = this.store.identity.clientId
+    const { nextSequence, firstSequence, snapshotBytes, logBytes } = stored
+    const loaded: LoadedDoc = { document, nextSequence, firstSequence, snapshotBytes, logBytes, pins: 0 }
+    this.listen(name, loaded)
+    for (const projection of this.projections) if (projection.matches(name)) projection.loaded(name, document)
+    this.docs.set(name, loaded)
+    this.loadedBytes += sizeOf(loaded)
+    if (isDamaged) {
+      this.heads.set(name, undefined)
+      this.owner.damaged(name)
+    }
+    return loaded
+  }
+
+  private listen(name: string, loaded: LoadedDoc): void {
+    const { document } = loaded
+    let details: readonly QueuedDetail[] = []
+    document.on('afterTransaction', (transaction: Y.Transaction) => {
+      details = this.projections
+        .filter((projection) => projection.matches(name))
+        .map((projection) => ({ name, projection, detail: projection.changed(name, transaction) }))
+    })
+    document.on('update', (update: Uint8Array) => {
+      this.owner.updated(name, update, loaded.nextSequence++, details)
+      this.loadedBytes += update.byteLength
+      loaded.logBytes += update.byteLength
+      this.heads.set(name, undefined)
+    })
+  }
+
+  private evict(): void {
+    const bytesMax = this.bounds.loadedBytes ?? limits.loadedDocumentBytes
+    const countMax = this.bounds.loadedDocuments ?? limits.loadedDocuments
+    if (this.loadedBytes <= bytesMax && this.docs.size <= countMax) return
+    const heads: RowChange[] = []
+    for (const [name, loaded] of this.docs) {
+      if (this.loadedBytes <= bytesMax && this.docs.size <= countMax) break
+      if (loaded.pins > 0 || this.owner.isUnstored(name)) continue
+      if (this.heads.has(name) && this.heads.get(name) === undefined) {
+        heads.push(log.headRow(name, this.computeHead(name, loaded)))
+      }
+      this.drop(name)
+    }
+    // A head is a cache: losing this write only costs reading the document once more
+    if (heads.length > 0) this.owner.storeHeads(heads)
+  }
+
+  drop(name: string): void {
+    const loaded = this.docs.get(name)
+    if (loaded === undefined) return
+    this.docs.delete(name)
+    this.loadedBytes -= sizeOf(loaded)
+    loaded.document.destroy()
+    for (const projection of this.projections) if (projection.matches(name)) projection.evicted(name)
+  }
+
+  dropAll(): void {
+    // Leaving while one walks is what a Map allows
+    for (const name of this.docs.keys()) this.drop(name)
+  }
+
+  setIdentity(clientId: number): void {
+    for (const { document } of this.docs.values()) document.clientID = clientId
+  }
+
+  async digest(name: string): Promise<Uint8Array> {
+    const head = this.heads.get(name)
+    if (head !== undefined) return head.digest
+    if (!this.heads.has(name)) return emptyDigest
+    const pinned = await this.pin([name])
+    try {
+      const loaded = pinned.get(name)
+      assert(loaded !== undefined, 'a pinned document is loaded')
+      return this.computeHead(name, loaded).digest
+    } finally {
+      this.unpin(pinned)
+    }
+  }
+
+  /** Head rows of the loaded documents that have none in the store. */
+  headRows(): readonly RowChange[] {
+    const rows: RowChange[] = []
+    for (const [name, loaded] of this.docs) {
+      if (this.heads.has(name) && this.heads.get(name) === undefined) {
+        rows.push(log.headRow(name, this.computeHead(name, loaded)))
+      }
+    }
+    return rows
+  }
+
+  /** Snapshots of documents whose log has grown long. One with later changes queued waits for a later batch. */
+  fold(names: ReadonlySet<string>, isQueued: (name: string) => boolean): readonly RowChange[] {
+    const rows: RowChange[] = []
+    for (const name of names) {
+      const loaded = this.docs.get(name)
+      if (loaded === undefined) continue
+      const logUpdates = loaded.nextSequence - loaded.firstSequence
+      const isLong =
+        logUpdates > logUpdatesMax || loaded.logBytes > Math.max(logBytesMin, loaded.snapshotBytes / 4)
+      if (!isLong || isQueued(name)) continue
+      const update = Y.encodeStateAsUpdate(loaded.document)
+      rows.push(...log.snapshotRows(name, { from: loaded.firstSequence, to: loaded.nextSequence }, update))
+      rows.push(log.headRow(name, this.computeHead(name, loaded)))
+      this.loadedBytes += update.byteLength - sizeOf(loaded)
+      loaded.firstSequence = loaded.nextSequence
+      loaded.snapshotBytes = update.byteLength
+      loaded.logBytes = 0
+    }
+    return rows
+  }
+
+  private computeHead(name: string, loaded: LoadedDoc): log.DocumentHead {
+    const head = {
+      nextSequence: loaded.nextSequence,
+      digest: digestOf(loaded.document),
+      stateVector: Y.encodeStateVector(loaded.document),
+    }
+    this.heads.set(name, head)
+    return head
+  }
+}
+
+const sizeOf = (loaded: LoadedDoc): number => loaded.snapshotBytes + loaded.logBytes

@@ -1,0 +1,181 @@
+/**
+ * The synced tree of a device: one row per path, what disk and document last agreed on. It is the merge base, so a row
+ * is written in the batch that records the change it stands for. Rows, `<s>` the space id:
+ *   `p!<s>!/<directory>//<name>`   the row, fields joined by NUL; the top directory is empty: `p!<s>!//<name>`
+ *   `b!<s>!<node>/<path>`          paths of a node; one whose row names another node is stale and skipped
+ * A directory's children and its whole subtree are each one range of keys.
+ */
+import type { SpaceId } from '../base/ids.ts'
+import type { RowChange } from './database.ts'
+import { withPrefix } from './database.ts'
+import { isNodeId, type NodeId } from './node-id.ts'
+import type { Store } from './store.ts'
+import { formatVector, parseVector, type VersionVector } from './version-vector.ts'
+
+/**
+ * synced: disk and document agree. racy: written so shortly before it was read that it must be hashed again.
+ * alias: the disk name differs from the entry's. notDurable: not yet known to survive a power cut.
+ */
+export type IndexFlag = 'synced' | 'racy' | 'alias' | 'notDurable'
+
+export interface IndexRow {
+  /** Path of the entry in the space. */
+  readonly path: string
+  readonly nodeId: NodeId
+  readonly kind: 'file' | 'dir' | 'link'
+  /** Versions of the data that lie on disk. */
+  readonly versions: VersionVector
+  readonly hash?: string | undefined
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly ino: bigint
+  readonly dev: bigint
+  readonly mode: number
+  /** Text of a link. */
+  readonly target?: string | undefined
+  /** Path on disk where it differs from `path`; flag alias. */
+  readonly diskPath?: string | undefined
+  readonly flags: ReadonlySet<IndexFlag>
+}
+
+export type IndexChange =
+  | { readonly kind: 'put'; readonly row: IndexRow }
+  | { readonly kind: 'delete'; readonly path: string }
+
+export interface LocalIndex {
+  get(path: string): Promise<IndexRow | undefined>
+  getMany(paths: readonly string[]): Promise<readonly (IndexRow | undefined)[]>
+  /** Direct children by name. */
+  children(directory: string): Promise<readonly IndexRow[]>
+  /** Everything below a directory (the whole index for the top, ''); a directory's children come together. */
+  iterate(directory?: string): AsyncIterable<IndexRow>
+  /** Rows that stand for a node: several while it has conflict copies. */
+  byNode(nodeId: NodeId): Promise<readonly IndexRow[]>
+  /** One atomic batch of rows alone; rows that belong to a tree change go into `SpaceTree.commit`. */
+  write(changes: readonly IndexChange[]): Promise<void>
+  /** The store rows of these changes, for the batch of another owner. */
+  storeRows(changes: readonly IndexChange[]): Promise<readonly RowChange[]>
+}
+
+const flagLetters: readonly (readonly [IndexFlag, string])[] = [
+  ['synced', 's'],
+  ['racy', 'r'],
+  ['alias', 'a'],
+  ['notDurable', 'd'],
+]
+const kindLetters = { file: 'f', dir: 'd', link: 'l' } as const
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
+  const pathKey = (path: string): string => {
+    const slash = path.lastIndexOf('/')
+    return slash < 0
+      ? `p!${space}!//${path}`
+      : `p!${space}!/${path.slice(0, slash)}//${path.slice(slash + 1)}`
+  }
+  const pathOf = (key: string): string =>
+    key.slice(`p!${space}!/`.length).replace(/^\//, '').replace('//', '/')
+  const nodeKey = (nodeId: NodeId, path: string): string => `b!${space}!${nodeId}/${path}`
+  const getMany: LocalIndex['getMany'] = async (paths) => {
+    const values = await store.getMany(paths.map(pathKey))
+    return values.map((value, index) =>
+      value === undefined ? undefined : decodeRow(paths[index] ?? '', value),
+    )
+  }
+  async function* scan(prefix: string): AsyncGenerator<IndexRow> {
+    for await (const [key, value] of store.scan(withPrefix(prefix))) {
+      const row = decodeRow(pathOf(key), value)
+      if (row !== undefined) yield row
+    }
+  }
+  const storeRows: LocalIndex['storeRows'] = async (changes) => {
+    const paths = changes.map((change) => (change.kind === 'put' ? change.row.path : change.path))
+    const before = await getMany(paths)
+    const out: RowChange[] = []
+    for (const [index, change] of changes.entries()) {
+      const old = before[index]
+      const nodeId = change.kind === 'put' ? change.row.nodeId : undefined
+      if (old !== undefined && old.nodeId !== nodeId)
+        out.push({ type: 'del', key: nodeKey(old.nodeId, old.path) })
+      if (change.kind === 'delete') {
+        if (old !== undefined) out.push({ type: 'del', key: pathKey(change.path) })
+        continue
+      }
+      const { row } = change
+      out.push({ type: 'put', key: pathKey(row.path), value: encodeRow(row) })
+      if (old?.nodeId !== row.nodeId) {
+        out.push({ type: 'put', key: nodeKey(row.nodeId, row.path), value: new Uint8Array() })
+      }
+    }
+    return out
+  }
+  return {
+    get: async (path) => (await getMany([path]))[0],
+    getMany,
+    async children(directory) {
+      const out: IndexRow[] = []
+      const prefix = directory === '' ? `p!${space}!//` : `p!${space}!/${directory}//`
+      for await (const row of scan(prefix)) out.push(row)
+      return out
+    },
+    iterate: (directory = '') => scan(directory === '' ? `p!${space}!/` : `p!${space}!/${directory}/`),
+    async byNode(nodeId) {
+      const paths: string[] = []
+      const prefix = nodeKey(nodeId, '')
+      for await (const key of store.keys(withPrefix(prefix))) paths.push(key.slice(prefix.length))
+      return (await getMany(paths)).filter((row) => row !== undefined).filter((row) => row.nodeId === nodeId)
+    },
+    async write(changes) {
+      await store.write(await storeRows(changes))
+    },
+    storeRows,
+  }
+}
+
+function encodeRow(row: IndexRow): Uint8Array {
+  const flags = flagLetters.map(([flag, letter]) => (row.flags.has(flag) ? letter : '')).join('')
+  const fields = [
+    `${kindLetters[row.kind]}${flags}`,
+    row.nodeId,
+    formatVector(row.versions),
+    row.hash ?? '',
+    row.sizeBytes.toString(36),
+    row.mtimeNs.toString(),
+    row.ctimeNs.toString(),
+    row.ino.toString(),
+    row.dev.toString(),
+    row.mode.toString(36),
+    row.target ?? '',
+    row.diskPath ?? '',
+  ]
+  return encoder.encode(fields.join('\0'))
+}
+
+/** Own rows under a checksum: what does not decode is of a layout we do not know, and counts as absent. */
+function decodeRow(path: string, bytes: Uint8Array): IndexRow | undefined {
+  const [head = '', nodeId = '', versions = '', hash = '', size = '', ...rest] = decoder
+    .decode(bytes)
+    .split('\0')
+  const [mtime = '0', ctime = '0', ino = '0', dev = '0', mode = '0', target = '', diskPath = ''] = rest
+  const kind = (['file', 'dir', 'link'] as const).find((one) => kindLetters[one] === head.charAt(0))
+  const vector = parseVector(versions)
+  if (kind === undefined || vector === undefined || !isNodeId(nodeId)) return undefined
+  return {
+    path,
+    nodeId,
+    kind,
+    versions: vector,
+    hash: hash === '' ? undefined : hash,
+    sizeBytes: Number.parseInt(size, 36),
+    mtimeNs: BigInt(mtime),
+    ctimeNs: BigInt(ctime),
+    ino: BigInt(ino),
+    dev: BigInt(dev),
+    mode: Number.parseInt(mode, 36),
+    target: target === '' ? undefined : target,
+    diskPath: diskPath === '' ? undefined : diskPath,
+    flags: new Set(flagLetters.filter(([, letter]) => head.includes(letter, 1)).map(([flag]) => flag)),
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * The tree of one space: what is visible, and how this device changes it. The seam that file sync codes against. It
+ * owns no disk and no content: entries carry hashes, the local index carries what lies on disk.
+ */
+import type { Env } from '../base/env.ts'
+import { createEmitter, type Events } from '../base/events.ts'
+import type { DeviceId, SpaceId } from '../base/ids.ts'
+import { errorFields } from '../base/log.ts'
+import { randomBelow } from '../base/random.ts'
+import type { RowChange } from './database.ts'
+import type { DocHost } from './doc-host.ts'
+import { createLocalIndex, type IndexChange, type LocalIndex } from './local-index.ts'
+import { newNodeIds, writerOf, type NodeId } from './node-id.ts'
+import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
+import { shardCount, shardName, writeShard, type LiveRecord } from './shard.ts'
+import {
+  applyChange,
+  type ChangeResult,
+  type Draft,
+  type DraftRecord,
+  type TreeChange,
+} from './tree-change.ts'
+import { TreeIndex, type TreeDirt } from './tree-index.ts'
+import * as rows from './tree-rows.ts'
+import type { Entry, TreeView } from './tree-view.ts'
+
+export interface SpaceEvents {
+  /** After the batch is stored. Directories may be gone; `children` of the others is to be looked at again. */
+  changed: TreeDirt
+}
+
+/** Index rows of a commit, or how they follow from its results: they carry the new versions. */
+export type CommitRows =
+  | readonly IndexChange[]
+  | ((results: readonly ChangeResult[]) => readonly IndexChange[])
+
+export interface SpaceTree extends Events<SpaceEvents>, Disposable {
+  readonly id: SpaceId
+  readonly index: LocalIndex
+  /** Entries of a directory by name (rootNodeId for the top). Empty for what is no directory. */
+  children(directory: NodeId): Promise<readonly Entry[]>
+  lookup(path: string): Promise<Entry | undefined>
+  /** The entry that shows the first version of a node. */
+  entry(nodeId: NodeId): Promise<Entry | undefined>
+  walk(): AsyncIterable<Entry>
+  /** The directories that are shown as one with this one. */
+  members(directory: NodeId): Promise<readonly NodeId[]>
+  /**
+   * Changes the tree: records and index rows in one atomic batch, stored before any peer hears of it.
+   * @returns one result per change, in order. @throws `file.unsafe` for a name that cannot be kept (nothing is
+   * changed then), `store.failed`.
+   */
+  commit(changes: readonly TreeChange[], rows?: CommitRows): Promise<readonly ChangeResult[]>
+  /** Ids for new nodes that are made together: they lie together, which makes the commit cheap. */
+  newIds(count: number): readonly NodeId[]
+  /** Derives all rows again from the records. */
+  rebuild(): Promise<void>
+}
+
+export interface SpaceOptions {
+  readonly id: SpaceId
+  readonly device: DeviceId
+}
+
+/** Nodes made together go into one shard, up to so many: then the next shard by lot, so that shards stay even. */
+const shardRun = 256
+
+/** @throws `store.failed`. */
+export async function openSpace(env: Env, host: DocHost, options: SpaceOptions): Promise<SpaceTree> {
+  const space = new HostedSpace(env, host, options)
+  await space.open()
+  return space
+}
+
+class HostedSpace implements SpaceTree {
+  readonly id: SpaceId
+  readonly index: LocalIndex
+  private readonly env: Env
+  private readonly host: DocHost
+  private readonly device: DeviceId
+  private readonly events
+  private readonly tree: TreeIndex
+  private readonly subscriptions: Disposable[] = []
+  /** Repairs going on: readers wait for them, because what is missing meanwhile is not deleted. */
+  private upkeep: Promise<void> = Promise.resolve()
+
+  constructor(env: Env, host: DocHost, options: SpaceOptions) {
+    this.env = env
+    this.host = host
+    this.id = options.id
+    this.device = options.device
+    this.events = createEmitter<SpaceEvents>(env.log)
+    this.index = createLocalIndex(host.store, options.id)
+    this.tree = new TreeIndex(host.store, options.id, (dirt) => this.events.emit('changed', dirt))
+  }
+
+  on: SpaceTree['on'] = (name, listener) => this.events.on(name, listener)
+  children = (directory: NodeId): Promise<readonly Entry[]> => this.whole((view) => view.children(directory))
+  lookup = (path: string): Promise<Entry | undefined> => this.whole((view) => view.lookup(path))
+  entry = (nodeId: NodeId): Promise<Entry | undefined> => this.whole((view) => view.entry(nodeId))
+  members = (directory: NodeId): Promise<readonly NodeId[]> => this.whole((view) => view.members(directory))
+
+  async *walk(): AsyncGenerator<Entry> {
+    await this.upkeep
+    yield* this.tree.view.walk()
+  }
+
+  async open(): Promise<void> {
+    const isReady = await this.tree.open()
+    this.subscriptions.push(
+      this.host.addProjection(this.tree),
+      this.host.on('damaged', ({ name }) => {
+        if (this.tree.matches(name)) this.later('repair', () => this.repair(name))
+      }),
+      this.host.store.on('corrupt', ({ key }) => {
+        if (rows.isDerivedKey(key, this.id)) this.later('rebuild', () => this.rebuild())
+      }),
+      this.host.store.on('reopened', () => this.later('reload', () => this.reload())),
+    )
+    // Rows may have been lost together with the batch that made them
+    if (!isReady || this.host.store.identity.reason === 'damaged') await this.rebuild()
+  }
+
+  [Symbol.dispose](): void {
+    for (const subscription of this.subscriptions.splice(0)) subscription[Symbol.dispose]()
+  }
+
+  newIds(count: number): readonly NodeId[] {
+    const ids: NodeId[] = []
+    while (ids.length < count) {
+      const shard = randomBelow(this.env.random, shardCount)
+      ids.push(...newNodeIds(this.env.random, shard, Math.min(shardRun, count - ids.length)))
+    }
+    return ids
+  }
+
+  async commit(changes: readonly TreeChange[], indexRows: CommitRows = []): Promise<readonly ChangeResult[]> {
+    const twins: (readonly NodeId[])[] = []
+    for (const change of changes) twins.push(await this.twinsOf(change))
+    const names = new Set<string>()
+    for (const [index, change] of changes.entries()) {
+      for (const id of [change.nodeId, ...(twins[index] ?? [])]) names.add(shardName(this.id, id))
+    }
+    for (;;) {
+      const missing = new Set<string>()
+      let results: readonly ChangeResult[] = []
+      const follow = async (): Promise<readonly RowChange[]> =>
+        await this.index.storeRows(typeof indexRows === 'function' ? indexRows(results) : indexRows)
+      const work = (document: Parameters<Parameters<DocHost['transact']>[1]>[0]): void => {
+        const draft = new ShardDraft(this, names, missing)
+        results = changes.map((change, index) => applyChange(draft, change, twins[index] ?? []))
+        if (missing.size === 0) draft.writeTo(document)
+      }
+      await this.host.transact([...names], work, () => (missing.size === 0 ? follow() : Promise.resolve([])))
+      if (missing.size === 0) return results
+      // A split put a node into a shard that was not named: nothing was written, once more with it at hand
+      for (const name of missing) names.add(name)
+    }
+  }
+
+  async rebuild(): Promise<void> {
+    const { store } = this.host
+    const isKnown = (await store.get(rows.versionKey(this.id))) !== undefined
+    await this.host.flush()
+    if (!isKnown) {
+      // Rows of another layout, or of a rebuild that did not end. Nobody reads this space yet
+      const doomed: RowChange[] = []
+      for await (const key of rows.derivedKeys(store, this.id)) doomed.push({ type: 'del', key })
+      await store.write(doomed)
+      this.tree.forgetMarkers()
+    }
+    const prefix = `t/${this.id}/`
+    for (const name of this.host.names().filter((one) => one.startsWith(prefix)))
+      await this.host.refresh(name)
+    if (isKnown) return
+    const value = new TextEncoder().encode(rows.treeRowsVersion)
+    await store.write([{ type: 'put', key: rows.versionKey(this.id), value }])
+  }
+
+  /** Living records of a node; its shard must be in memory. For drafts. */
+  recordsOf(id: NodeId): readonly LiveRecord[] {
+    return this.tree.recordsOf(shardName(this.id, id), id)
+  }
+
+  get writer(): ReturnType<typeof writerOf> {
+    return writerOf(this.device, this.host.store.identity.incarnation)
+  }
+
+  get deviceTag(): string {
+    return this.device.slice(0, 8)
+  }
+
+  tick(): number {
+    return this.host.store.tick()
+  }
+
+  /** Nodes that a change must take along because they are shown as one with its node. */
+  private async twinsOf(change: TreeChange): Promise<readonly NodeId[]> {
+    if (change.kind === 'create') return []
+    const entry = await this.tree.view.entry(change.nodeId)
+    return entry?.nodes.filter((id) => id !== change.nodeId) ?? []
+  }
+
+  /**
+   * Part of a shard was lost. The rows still hold its records (each under its own checksum), so they are written again
+   * at once: nothing vanishes here, and a peer that holds the originals adds equal ones, which join to the same node.
+   */
+  private async repair(name: string): Promise<void> {
+    const lost = await rows.recordsOfShard(this.host.store, this.id, Number.parseInt(name.slice(-2), 16))
+    await this.host.transact([name], (document) => {
+      const added: string[] = []
+      for (const [id, texts] of lost) {
+        const held = new Set(this.tree.recordsOf(name, id).map((record) => record.text))
+        added.push(...texts.filter((text) => !held.has(text)))
+      }
+      if (added.length > 0) writeShard(document(name), this.deviceTag, [], added)
+    })
+    this.env.log.warn('damaged shard repaired from the index', { document: name, nodes: lost.size })
+  }
+
+  private async reload(): Promise<void> {
+    if (!(await this.tree.open())) await this.rebuild()
+  }
+
+  private async whole<T>(read: (view: TreeView) => Promise<T>): Promise<T> {
+    await this.upkeep
+    return await read(this.tree.view)
+  }
+
+  private later(what: string, work: () => Promise<void>): void {
+    this.upkeep = this.upkeep.then(work).catch((error: unknown) => {
+      this.env.log.error('space upkeep failed', { what, ...errorFields(error) })
+    })
+  }
+}
+
+/** A commit under way: reads living records from the shards in memory, collects what is to be written. */
+class ShardDraft implements Draft {
+  private readonly space: HostedSpace
+  private readonly names: ReadonlySet<string>
+  private readonly missing: Set<string>
+  private readonly nodes = new Map<NodeId, DraftRecord[]>()
+  private readonly removed: { readonly id: NodeId; readonly record: LiveRecord }[] = []
+
+  constructor(space: HostedSpace, names: ReadonlySet<string>, missing: Set<string>) {
+    this.space = space
+    this.names = names
+    this.missing = missing
+  }
+
+  get writer(): Draft['writer'] {
+    return this.space.writer
+  }
+
+  tick(): number {
+    return this.space.tick()
+  }
+
+  live(id: NodeId): readonly DraftRecord[] {
+    let records = this.nodes.get(id)
+    if (records === undefined) {
+      this.need(id)
+      records = []
+      for (const stored of this.space.recordsOf(id)) {
+        const parsed = parseRecord(stored.text)
+        if (parsed.ok) records.push({ record: parsed.record, stored })
+      }
+      this.nodes.set(id, records)
+    }
+    return [...records]
+  }
+
+  remove(record: DraftRecord): void {
+    const { id } = record.record
+    const left = this.live(id).filter((one) => one.record !== record.record)
+    this.nodes.set(id, left)
+    if (record.stored !== undefined) this.removed.push({ id, record: record.stored })
+  }
+
+  add(record: TreeRecord): void {
+    this.need(record.id)
+    this.nodes.set(record.id, [...this.live(record.id), { record, stored: undefined }])
+  }
+
+  writeTo(document: (name: string) => Parameters<typeof writeShard>[0]): void {
+    const work = new Map<string, { removed: LiveRecord[]; added: string[] }>()
+    const of = (id: NodeId): { removed: LiveRecord[]; added: string[] } => {
+      const name = shardName(this.space.id, id)
+      const found = work.get(name) ?? { removed: [], added: [] }
+      work.set(name, found)
+      return found
+    }
+    for (const { id, record } of this.removed) of(id).removed.push(record)
+    for (const [id, records] of this.nodes) {
+      for (const { record, stored } of records)
+        if (stored === undefined) of(id).added.push(formatRecord(record))
+    }
+    for (const [name, { removed, added }] of work) {
+      if (removed.length + added.length > 0) writeShard(document(name), this.space.deviceTag, removed, added)
+    }
+  }
+
+  private need(id: NodeId): void {
+    const name = shardName(this.space.id, id)
+    if (!this.names.has(name)) this.missing.add(name)
+  }
+}

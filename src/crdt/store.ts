@@ -1,0 +1,308 @@
+/**
+ * Checksummed rows on an ordered database: atomic batches, group fsync at most a second late, quarantine of damaged
+ * rows, stop and reopen after a failed write, and the identity of the store. It knows no documents: document-log.ts
+ * lays them out in rows. Key families: `m!` store, `u! s! v!` documents, `q!` quarantine, others their owners'.
+ */
+import type { Env } from '../base/env.ts'
+import { backoffMs } from '../base/backoff.ts'
+import { asSkeinError, SkeinError } from '../base/errors.ts'
+import { createEmitter, type Events } from '../base/events.ts'
+import { errorFields } from '../base/log.ts'
+import { createScope } from '../base/scope.ts'
+import { sleep } from '../base/clock.ts'
+import type { Database, KeyRange, RowChange } from './database.ts'
+import { openRow, sealRow } from './sealed-row.ts'
+import * as identities from './store-identity.ts'
+import type { Witness } from './witness.ts'
+
+/** Write-ahead data reaches the disk platter at most this late. */
+const syncDelayMs = 1_000
+const reopenBackoff = { firstMs: 250, maxMs: 30_000 }
+
+export interface StoreEvents {
+  /** A write failed: nothing is taken until the store has reopened by itself. */
+  failed: { readonly error: SkeinError }
+  reopened: { readonly identity: identities.StoreIdentity }
+  /** A damaged row was moved to `q!<key>`. */
+  corrupt: { readonly key: string; readonly sizeBytes: number }
+  /** The store writes under a new identity from now on. */
+  identified: { readonly identity: identities.StoreIdentity }
+  /** Another store writes with our clientID, or ours was rolled back. */
+  forked: { readonly document: string; readonly clientId: number }
+}
+
+export interface Store extends Events<StoreEvents>, AsyncDisposable {
+  readonly identity: identities.StoreIdentity
+  readonly status: 'open' | 'failed' | 'closed'
+  /** The payload, or undefined when there is none or it is damaged (then it is quarantined and reported). */
+  get(key: string): Promise<Uint8Array | undefined>
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
+  scan(range: KeyRange): AsyncIterable<readonly [string, Uint8Array]>
+  keys(range: KeyRange): AsyncIterable<string>
+  /** One atomic batch, with the Lamport counter in it. Resolved: it survives the death of the process. @throws `store.failed`. */
+  write(changes: readonly RowChange[]): Promise<void>
+  /** Everything written before the call survives a power cut once resolved. @throws `store.failed`. */
+  durable(): Promise<void>
+  /** The next Lamport time: above every one seen or given before, in this and earlier runs. */
+  tick(): number
+  /** Takes note of a Lamport time of another writer. */
+  observe(lamport: number): void
+  /** Draws a new identity: the tripwire has seen a fork, or part of a document was lost. */
+  renewIdentity(reason: 'forked' | 'damaged', document: string): Promise<void>
+  /** Sync, mark clean, close. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  /** Opens the database; called again after a failed write. */
+  readonly open: () => Promise<Database>
+  readonly witness: Witness
+}
+
+const lamportKey = 'm!lamport'
+const identityKey = 'm!identity'
+
+/** Opens a store. @throws `home.locked`, `store.failed`, `store.corrupt`. */
+export async function openStore(env: Env, options: StoreOptions): Promise<Store> {
+  const store = new LevelStore(env, options)
+  await store.start()
+  return store
+}
+
+class LevelStore implements Store {
+  identity: identities.StoreIdentity = { clientId: 0, incarnation: '', reason: 'new' }
+  status: 'open' | 'failed' | 'closed' = 'failed'
+  private readonly env: Env
+  private readonly options: StoreOptions
+  private readonly events
+  private readonly scope
+  private database: Database | undefined
+  private witness = ''
+  private lamport = 0
+  private storedLamport = 0
+  private written = 0
+  private synced = 0
+  private syncing: Promise<void> | undefined
+  private syncTimer: Disposable | undefined
+
+  constructor(env: Env, options: StoreOptions) {
+    this.env = env
+    this.options = options
+    this.events = createEmitter<StoreEvents>(env.log)
+    this.scope = createScope(env, 'store')
+  }
+
+  on: Store['on'] = (name, listener) => this.events.on(name, listener)
+
+  async start(reason?: identities.IdentityReason): Promise<void> {
+    const database = await this.options.open()
+    this.database = database
+    try {
+      const row = database.hasLostRows ? 'damaged' : await this.readIdentity(database)
+      const token = await this.options.witness.read()
+      this.identity =
+        reason === undefined
+          ? identities.chooseIdentity(row, token, this.env.random)
+          : identities.drawIdentity(this.env.random, reason)
+      const lamport = await this.get(lamportKey)
+      this.lamport = Math.max(
+        this.lamport,
+        lamport === undefined ? 0 : Number(new TextDecoder().decode(lamport)),
+      )
+      this.storedLamport = this.lamport
+      this.witness = await this.options.witness.renew(this.env.random)
+      // Marked unclean before the first write of this run, or a crash right after it would look like a clean stop
+      await this.writeIdentity(database, false)
+    } catch (error) {
+      this.database = undefined
+      await database.close()
+      throw asSkeinError(error, 'store.failed')
+    }
+    this.status = 'open'
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return (await this.getMany([key]))[0]
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (keys.length === 0) return []
+    const rows = await this.opened().getMany(keys)
+    const out: (Uint8Array | undefined)[] = []
+    for (const [index, key] of keys.entries()) {
+      const row = rows[index]
+      out.push(row === undefined ? undefined : (openRow(key, row) ?? (await this.quarantine(key, row))))
+    }
+    return out
+  }
+
+  async *scan(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array]> {
+    for await (const [key, row] of this.opened().scan(range)) {
+      const payload = openRow(key, row)
+      if (payload === undefined) await this.quarantine(key, row)
+      else yield [key, payload]
+    }
+  }
+
+  keys(range: KeyRange): AsyncIterable<string> {
+    return this.opened().keys(range)
+  }
+
+  async write(changes: readonly RowChange[]): Promise<void> {
+    const sealed = changes.map((change) =>
+      change.type === 'del' ? change : { ...change, value: sealRow(change.key, change.value) },
+    )
+    const lamport = this.lamport
+    if (lamport !== this.storedLamport) sealed.push(textRow(lamportKey, String(lamport)))
+    if (sealed.length === 0) return
+    await this.guarded((database) => database.batch(sealed))
+    this.storedLamport = Math.max(this.storedLamport, lamport)
+    this.written++
+    this.syncTimer ??= this.env.clock.setTimer(syncDelayMs, () => {
+      this.syncTimer = undefined
+      this.scope.spawn('sync', () => this.durable().catch(() => undefined)) // because: guarded reported it already
+    })
+  }
+
+  async durable(): Promise<void> {
+    const target = this.written
+    while (this.synced < target) {
+      this.syncing ??= this.syncNow().finally(() => {
+        this.syncing = undefined
+      })
+      await this.syncing
+    }
+  }
+
+  tick(): number {
+    this.lamport++
+    return this.lamport
+  }
+
+  observe(lamport: number): void {
+    if (lamport > this.lamport) this.lamport = lamport
+  }
+
+  async renewIdentity(reason: 'forked' | 'damaged', document: string): Promise<void> {
+    const before = this.identity.clientId
+    this.identity = identities.drawIdentity(this.env.random, reason)
+    if (reason === 'forked') this.events.emit('forked', { document, clientId: before })
+    this.events.emit('identified', { identity: this.identity })
+    await this.guarded((database) => this.writeIdentity(database, false))
+  }
+
+  async close(): Promise<void> {
+    if (this.status === 'closed') return
+    const wasOpen = this.status === 'open'
+    this.status = 'closed'
+    this.syncTimer?.[Symbol.dispose]()
+    await this.scope.close()
+    const database = this.database
+    this.database = undefined
+    if (database === undefined) return
+    try {
+      if (wasOpen) await this.writeIdentity(database, true)
+    } finally {
+      await database.close()
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  private opened(): Database {
+    if (this.database === undefined) throw new SkeinError('store.failed', `the store is ${this.status}`)
+    return this.database
+  }
+
+  private async syncNow(): Promise<void> {
+    const upTo = this.written
+    // LevelDB's binding skips an empty batch, so one small row carries the sync
+    const row = textRow('m!sync', String(this.env.clock.nowMs()))
+    await this.guarded((database) => database.batch([row], { sync: true }))
+    this.synced = Math.max(this.synced, upTo)
+  }
+
+  /** After a failed write LevelDB takes nothing until it is reopened, and what it holds in memory is not to be trusted. */
+  private async guarded(work: (database: Database) => Promise<void>): Promise<void> {
+    if (this.status !== 'open') throw new SkeinError('store.failed', `the store is ${this.status}`)
+    const database = this.opened()
+    try {
+      await work(database)
+    } catch (cause) {
+      const error = new SkeinError('store.failed', 'a write to the store failed', {
+        cause,
+        fix: 'check the free space and the health of the disk',
+      })
+      if (this.database === database && this.status === 'open') this.fail(error)
+      throw error
+    }
+  }
+
+  private fail(error: SkeinError): void {
+    this.status = 'failed'
+    this.env.log.error('store failed', errorFields(error))
+    this.events.emit('failed', { error })
+    this.scope.spawn('reopen', (signal) => this.reopen(signal))
+  }
+
+  private async reopen(signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; this.status === 'failed'; attempt++) {
+      await sleep(this.env.clock, backoffMs(attempt, reopenBackoff, this.env.random), signal)
+      try {
+        await this.database?.close()
+        this.database = undefined
+        await this.start('failed')
+        this.events.emit('identified', { identity: this.identity })
+        this.events.emit('reopened', { identity: this.identity })
+      } catch (error) {
+        this.env.log.error('store cannot be reopened', { attempt, ...errorFields(error) })
+      }
+    }
+  }
+
+  private async readIdentity(database: Database): Promise<identities.IdentityRow | undefined | 'damaged'> {
+    const [row] = await database.getMany([identityKey])
+    if (row === undefined) {
+      // A store that has rows but no identity lost it: its clientID must not be guessed
+      for await (const _key of database.keys({ from: '', to: '~', limit: 1 })) return 'damaged'
+      return undefined
+    }
+    const payload = openRow(identityKey, row)
+    if (payload === undefined) return 'damaged'
+    try {
+      return identities.decodeIdentityRow(payload)
+    } catch (error) {
+      this.env.log.error('store identity unreadable', errorFields(error))
+      return 'damaged'
+    }
+  }
+
+  private async writeIdentity(database: Database, isClean: boolean): Promise<void> {
+    const { clientId, incarnation } = this.identity
+    const payload = identities.encodeIdentityRow({ clientId, incarnation, isClean, witness: this.witness })
+    const rows: RowChange[] = [{ type: 'put', key: identityKey, value: sealRow(identityKey, payload) }]
+    if (this.lamport !== this.storedLamport) rows.push(textRow(lamportKey, String(this.lamport)))
+    await database.batch(rows, { sync: true })
+  }
+
+  private async quarantine(key: string, row: Uint8Array): Promise<undefined> {
+    this.env.log.error('damaged row in the store', { key, sizeBytes: row.byteLength })
+    this.env.metrics.count('store_corrupt_rows_total')
+    if (this.status === 'open') {
+      await this.guarded((database) =>
+        database.batch([
+          { type: 'put', key: `q!${key}`, value: row },
+          { type: 'del', key },
+        ]),
+      )
+    }
+    this.events.emit('corrupt', { key, sizeBytes: row.byteLength })
+    return undefined
+  }
+}
+
+function textRow(key: string, value: string): RowChange {
+  return { type: 'put', key, value: sealRow(key, new TextEncoder().encode(value)) }
+}

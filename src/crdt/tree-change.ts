@@ -1,0 +1,254 @@
+/**
+ * From a change a person made on this device to records: which living records it replaces and which it adds. Pure but
+ * for the Lamport counter. A change replaces only what the device had seen when it was made; what others wrote
+ * meanwhile stays beside it.
+ */
+import { SkeinError } from '../base/errors.ts'
+import { joinRecords, type DataVersion, type TreeNode } from './join.ts'
+import { splitNodeId, type NodeId, type Writer } from './node-id.ts'
+import * as records from './record.ts'
+import type { NodeData, NodeKind, TreeRecord } from './record.ts'
+import type { LiveRecord } from './shard.ts'
+import { advanceVector, dominates, lamportMax, mergeVectors, type VersionVector } from './version-vector.ts'
+import { conflictName } from './view.ts'
+
+export type TreeChange =
+  | {
+      readonly kind: 'create'
+      readonly nodeId: NodeId
+      readonly parent: NodeId
+      readonly name: string
+      readonly data: NodeData
+    }
+  | {
+      readonly kind: 'edit'
+      readonly nodeId: NodeId
+      /** Versions of what was edited: the index row's. Merging versions on purpose: all of theirs together. */
+      readonly observed: VersionVector
+      readonly data: NodeData
+      /** Where it stands, should the node have been deleted meanwhile: the edit wins. */
+      readonly parent: NodeId
+      readonly name: string
+    }
+  | { readonly kind: 'move'; readonly nodeId: NodeId; readonly parent: NodeId; readonly name: string }
+  | {
+      readonly kind: 'remove'
+      readonly nodeId: NodeId
+      /** Versions of what was removed; later ones stay. Directories are removed whatever their versions. */
+      readonly observed: VersionVector
+    }
+
+export interface ChangeResult {
+  readonly nodeId: NodeId
+  /** Versions of the data after the change; empty for `remove`, and for a `move` of what is gone. */
+  readonly versions: VersionVector
+}
+
+/** The living records of the nodes of one commit, and what the changes so far make of them. */
+export interface Draft {
+  /** Living records of a node, the changes so far taken in. @throws when its shard is not at hand. */
+  live(id: NodeId): readonly DraftRecord[]
+  remove(record: DraftRecord): void
+  add(record: TreeRecord): void
+  readonly writer: Writer
+  tick(): number
+}
+
+/** A record of a draft; without `stored` it is new in this very commit. */
+export interface DraftRecord {
+  readonly record: TreeRecord
+  readonly stored: LiveRecord | undefined
+}
+
+/** @param twins nodes shown as one with this one: directories go together, equal files give way. */
+export function applyChange(draft: Draft, change: TreeChange, twins: readonly NodeId[]): ChangeResult {
+  switch (change.kind) {
+    case 'create':
+      return { nodeId: change.nodeId, versions: push(draft, change, change.data, undefined) }
+    case 'edit':
+      return edit(draft, change, twins)
+    case 'move':
+      return move(draft, change, twins)
+    case 'remove':
+      return remove(draft, change, twins)
+  }
+}
+
+type Of<K extends TreeChange['kind']> = Extract<TreeChange, { kind: K }>
+
+/** What a node's new record takes over from its old ones. */
+interface Inherited {
+  readonly node: TreeNode
+  readonly versions: VersionVector
+  readonly extension: string
+}
+
+function edit(draft: Draft, change: Of<'edit'>, twins: readonly NodeId[]): ChangeResult {
+  const live = draft.live(change.nodeId)
+  const node = joinRecords(live.map(({ record }) => record))
+  const replaced = live.find(({ record }) => dominates(change.observed, record.versions))
+  for (const twin of twins) dropEqual(draft, twin, change.observed, node)
+  if (node === undefined) {
+    const inherited = { versions: change.observed, extension: '' }
+    return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
+  }
+  splitCovered(draft, node, change.observed)
+  for (const one of draft.live(change.nodeId)) {
+    if (dominates(change.observed, one.record.versions)) draft.remove(one)
+  }
+  const inherited: Inherited = {
+    node,
+    versions: change.observed,
+    extension: replaced?.record.extension ?? '',
+  }
+  return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
+}
+
+/**
+ * A new version of ours says by its counter that it contains all earlier ones of ours. One of them that lives as a
+ * concurrent version of this node, and was not part of what is edited, would be lost by that: it becomes a node of
+ * its own first, with an id that every device would give it.
+ */
+function splitCovered(draft: Draft, node: TreeNode, observed: VersionVector): void {
+  const claim = advanceVector(observed, draft.writer, lamportMax)
+  for (const version of node.versions) {
+    if (dominates(observed, version.versions) || !dominates(claim, version.versions)) continue
+    for (const one of draft.live(node.id)) {
+      if (dominates(version.versions, one.record.versions)) draft.remove(one)
+    }
+    const id = splitNodeId(node.id, version.stamp.writer, version.stamp.lamport)
+    const name = conflictName(
+      { node, version, name: node.name, isConflict: true, isFirst: false, nodes: [node.id] },
+      new Set(),
+    )
+    const lamport = draft.tick()
+    draft.add(
+      build({ id, parent: node.parent, name }, version, {
+        stamp: { lamport, writer: draft.writer },
+        place: { lamport, writer: draft.writer },
+        versions: version.versions,
+        extension: '',
+      }),
+    )
+  }
+}
+
+function move(draft: Draft, change: Of<'move'>, twins: readonly NodeId[]): ChangeResult {
+  let versions: VersionVector = new Map()
+  for (const id of [change.nodeId, ...twins]) {
+    const live = draft.live(id)
+    const node = joinRecords(live.map(({ record }) => record))
+    if (node === undefined) continue
+    const isEqualFile = id !== change.nodeId && !isDirectoryData(node.versions[0])
+    for (const one of live) draft.remove(one)
+    if (isEqualFile) continue
+    const lamport = draft.tick()
+    const stamp = { lamport, writer: draft.writer }
+    const extension = live[0]?.record.extension ?? ''
+    for (const version of node.versions) {
+      const letter = live.find(({ record }) => record.kind === version.kind)?.record.kindLetter
+      const place = { id, parent: change.parent, name: change.name }
+      draft.add(build(place, version, { stamp, place: stamp, versions: version.versions, extension, letter }))
+    }
+    if (id === change.nodeId) versions = mergeVectors(...node.versions.map((version) => version.versions))
+  }
+  return { nodeId: change.nodeId, versions }
+}
+
+function remove(draft: Draft, change: Of<'remove'>, twins: readonly NodeId[]): ChangeResult {
+  const node = joinRecords(draft.live(change.nodeId).map(({ record }) => record))
+  if (node !== undefined && isDirectoryData(node.versions[0])) {
+    for (const id of [change.nodeId, ...twins]) bury(draft, id)
+  } else {
+    for (const twin of twins) dropEqual(draft, twin, change.observed, node)
+    for (const one of draft.live(change.nodeId)) {
+      if (dominates(change.observed, one.record.versions)) draft.remove(one)
+    }
+  }
+  return { nodeId: change.nodeId, versions: new Map() }
+}
+
+/** A deleted directory keeps a record, so that what others put into it meanwhile has a place. */
+function bury(draft: Draft, id: NodeId): void {
+  const live = draft.live(id)
+  const node = joinRecords(live.map(({ record }) => record))
+  if (node === undefined || node.isTombstone) return
+  for (const one of live) draft.remove(one)
+  const lamport = draft.tick()
+  const all = mergeVectors(...live.map(({ record }) => record.versions))
+  const stamp = { lamport, writer: draft.writer }
+  const versions = advanceVector(all, draft.writer, lamport)
+  const extension = live[0]?.record.extension ?? ''
+  draft.add(build(node, { kind: 'tombstone' }, { stamp, place: node.place, versions, extension }))
+}
+
+/** Removes of a twin what equals the content that was seen; anything else in it stays. */
+function dropEqual(draft: Draft, twin: NodeId, observed: VersionVector, node: TreeNode | undefined): void {
+  const seen = node?.versions.find((version) => dominates(observed, version.versions))
+  if (seen === undefined) return
+  for (const one of draft.live(twin)) {
+    if (one.record.hash === seen.hash && one.record.target === seen.target) draft.remove(one)
+  }
+}
+
+function push(
+  draft: Draft,
+  place: { readonly nodeId: NodeId; readonly parent: NodeId; readonly name: string },
+  data: NodeData,
+  inherited: Partial<Inherited> | undefined,
+): VersionVector {
+  const lamport = draft.tick()
+  const stamp = { lamport, writer: draft.writer }
+  const versions = advanceVector(inherited?.versions ?? new Map(), draft.writer, lamport)
+  const { node } = inherited ?? {}
+  const spot = node ?? { id: place.nodeId, parent: place.parent, name: place.name }
+  const extension = inherited?.extension ?? ''
+  draft.add(build(spot, data, { stamp, place: node?.place ?? stamp, versions, extension }))
+  return versions
+}
+
+interface RecordParts {
+  readonly stamp: records.Stamp
+  readonly place: records.Stamp
+  readonly versions: VersionVector
+  readonly extension: string
+  readonly letter?: string | undefined
+}
+
+function build(
+  spot: { readonly id: NodeId; readonly parent: NodeId; readonly name: string },
+  data: NodeData,
+  parts: RecordParts,
+): TreeRecord {
+  const { kind, hash, sizeBytes, mtimeNs, mode, target, base } = data
+  const record: TreeRecord = {
+    kind,
+    hash,
+    sizeBytes,
+    mtimeNs,
+    mode,
+    target,
+    base,
+    id: spot.id,
+    parent: spot.parent,
+    name: spot.name,
+    ...parts.stamp,
+    place: parts.place,
+    versions: parts.versions,
+    kindLetter: parts.letter ?? records.kindLetter(kind),
+    extension: parts.extension,
+  }
+  const parsed = records.parseRecord(records.formatRecord(record))
+  if (!parsed.ok) {
+    throw new SkeinError('file.unsafe', `an entry that cannot be kept: ${parsed.reason}`, {
+      fix: 'rename the file',
+      details: { reason: parsed.reason },
+    })
+  }
+  return parsed.record
+}
+
+const isDirectoryData = (version: DataVersion | undefined): boolean => {
+  const kind: NodeKind | undefined = version?.kind
+  return kind === 'dir' || kind === 'tombstone'
+}

@@ -1,0 +1,250 @@
+/**
+ * Keeps the derived rows of a space in step with its shard documents: a projection of the document host, so that
+ * records and rows are always in one batch. It also says which directories have to be looked at again.
+ */
+import type * as Y from 'yjs'
+import type { SpaceId } from '../base/ids.ts'
+import { findDetached, type ParentEdge } from './cycles.ts'
+import type { RowChange } from './database.ts'
+import { withPrefix } from './database.ts'
+import type { ChangeOrigin, Projection } from './projection.ts'
+import { rootNodeId, type NodeId } from './node-id.ts'
+import { parseRecord } from './record.ts'
+import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
+import type { Store } from './store.ts'
+import * as rows from './tree-rows.ts'
+import { createTreeView, type TreeView } from './tree-view.ts'
+import { isDirectory } from './view.ts'
+
+/** What a batch changed in the tree. */
+export interface TreeDirt {
+  readonly nodes: readonly NodeId[]
+  /** Directories whose entries may be others now. */
+  readonly directories: readonly NodeId[]
+  readonly origins: readonly ChangeOrigin[]
+}
+
+interface ShardDetail {
+  readonly change: ShardChange
+  readonly isLocal: boolean
+}
+
+interface NodeChange {
+  readonly id: NodeId
+  readonly before: rows.PlaceRow | undefined
+  readonly now: rows.IndexedNode | undefined
+  readonly isLocal: boolean
+}
+
+export class TreeIndex implements Projection<ShardDetail> {
+  readonly view: TreeView
+  private readonly store: Store
+  private readonly space: SpaceId
+  private readonly onDirt: (dirt: TreeDirt) => void
+  private readonly prefix: string
+  private readonly shards = new Map<string, Shard>()
+  private readonly markers = { missing: new Set<NodeId>(), detached: new Set<NodeId>() }
+  private readonly source
+  private waiting: { nodes: readonly NodeId[]; directories: readonly NodeId[] } | undefined
+
+  constructor(store: Store, space: SpaceId, onDirt: (dirt: TreeDirt) => void) {
+    this.store = store
+    this.space = space
+    this.onDirt = onDirt
+    this.prefix = `t/${space}/`
+    this.source = rows.createRowSource(store, space, this.markers)
+    this.view = createTreeView(this.source)
+  }
+
+  /** @returns false when the rows have to be rebuilt. */
+  async open(): Promise<boolean> {
+    const version = await this.store.get(rows.versionKey(this.space))
+    if (version === undefined || new TextDecoder().decode(version) !== rows.treeRowsVersion) return false
+    this.markers.missing = await rows.readMarkers(this.store, this.space, 'o')
+    this.markers.detached = await rows.readMarkers(this.store, this.space, 'y')
+    return true
+  }
+
+  matches(name: string): boolean {
+    return name.startsWith(this.prefix)
+  }
+
+  loaded(name: string, document: Y.Doc): void {
+    this.shards.set(name, new Shard(document))
+  }
+
+  evicted(name: string): void {
+    this.shards.delete(name)
+  }
+
+  /** Living records of a node whose shard document is in memory. */
+  recordsOf(name: string, id: NodeId): readonly LiveRecord[] {
+    return this.shards.get(name)?.of(id) ?? []
+  }
+
+  whole(name: string): ShardDetail {
+    const change = new Map<NodeId, readonly LiveRecord[]>()
+    const shard = this.shards.get(name)
+    for (const id of shard?.ids() ?? []) change.set(id, this.recordsOf(name, id))
+    return { change, isLocal: false }
+  }
+
+  forgetMarkers(): void {
+    this.markers.missing = new Set()
+    this.markers.detached = new Set()
+  }
+
+  changed(name: string, transaction: Y.Transaction): ShardDetail {
+    const change = this.shards.get(name)?.changed(transaction) ?? new Map<NodeId, readonly LiveRecord[]>()
+    if (!transaction.local) this.observe(change)
+    return { change, isLocal: transaction.local }
+  }
+
+  /** Lamport times of others, before anybody here can build on what they wrote. */
+  private observe(change: ShardChange): void {
+    for (const records of change.values()) {
+      for (const { text } of records) {
+        const parsed = parseRecord(text)
+        if (parsed.ok) this.store.observe(parsed.record.lamport)
+      }
+    }
+  }
+
+  async rows(details: readonly { readonly detail: ShardDetail }[]): Promise<readonly RowChange[]> {
+    const latest = new Map<NodeId, { records: readonly LiveRecord[]; isLocal: boolean }>()
+    for (const { detail } of details) {
+      for (const [id, records] of detail.change) {
+        const isLocal = detail.isLocal && (latest.get(id)?.isLocal ?? true)
+        latest.set(id, { records, isLocal })
+      }
+    }
+    if (latest.size === 0) return []
+    const ids = [...latest.keys()]
+    const places = await this.store.getMany(ids.map((id) => rows.placeKey(this.space, id)))
+    const changes = ids.map((id, index): NodeChange => {
+      const { records, isLocal } = latest.get(id) ?? { records: [], isLocal: true }
+      const now = rows.indexedNode(records.map((record) => record.text))
+      return { id, before: rows.decodePlace(places[index]), now, isLocal }
+    })
+    const out = changes.flatMap(({ id, before, now }) => rows.nodeRows(this.space, id, before, now))
+    out.push(...(await this.missingRows(changes)))
+    const dirty = await this.dirtyDirectories(changes)
+    out.push(...(await this.detachedRows(changes, dirty)))
+    this.waiting = { nodes: ids, directories: [...dirty] }
+    return out
+  }
+
+  stored(origins: readonly ChangeOrigin[]): void {
+    const { waiting } = this
+    this.waiting = undefined
+    if (waiting === undefined) return
+    this.view.invalidate()
+    this.onDirt({ ...waiting, origins })
+  }
+
+  /** Which parents are named by nodes but are no directories here. */
+  private async missingRows(changes: readonly NodeChange[]): Promise<readonly RowChange[]> {
+    const now = new Map(changes.map((change) => [change.id, change.now?.node]))
+    const parents = new Set<NodeId>()
+    const out: RowChange[] = []
+    for (const { id, before, now: indexed } of changes) {
+      const isDirectoryNow = indexed !== undefined && isDirectory(indexed.node)
+      if (indexed !== undefined) parents.add(indexed.node.parent)
+      if (isDirectoryNow && this.markers.missing.delete(id)) {
+        out.push({ type: 'del', key: rows.missingKey(this.space, id) })
+      }
+      if (!isDirectoryNow && before !== undefined && before.letter !== 'f') parents.add(id)
+    }
+    parents.delete(rootNodeId)
+    const unknown = [...parents].filter((id) => !now.has(id) && !this.markers.missing.has(id))
+    const places = await this.store.getMany(unknown.map((id) => rows.placeKey(this.space, id)))
+    for (const id of parents) {
+      const node = now.get(id)
+      const place = now.has(id) ? undefined : rows.decodePlace(places[unknown.indexOf(id)])
+      const isKnown = node === undefined ? place !== undefined && place.letter !== 'f' : isDirectory(node)
+      if (isKnown || this.markers.missing.has(id)) continue
+      this.markers.missing.add(id)
+      out.push({ type: 'put', key: rows.missingKey(this.space, id), value: new Uint8Array() })
+    }
+    return out
+  }
+
+  /**
+   * New and ended cycles. Only a directory that moved can close one; a new one of our own cannot, its id is fresh.
+   * The set is changed before the batch is stored: a node shown at the top a moment early does no harm, a cycle met by
+   * a reader would.
+   */
+  private async detachedRows(
+    changes: readonly NodeChange[],
+    dirty: Set<NodeId>,
+  ): Promise<readonly RowChange[]> {
+    const now = new Map(changes.map((change) => [change.id, change.now?.node]))
+    const starts = new Set<NodeId>()
+    for (const { id, before, now: indexed, isLocal } of changes) {
+      if (indexed === undefined || !isDirectory(indexed.node)) continue
+      const hasMoved = before === undefined ? !isLocal : before.parent !== indexed.node.parent
+      if (hasMoved) starts.add(id)
+    }
+    const { detached } = this.markers
+    // On a known cycle also a rename counts: it makes another edge the newest
+    const hasFolders = changes.some(
+      ({ before, now: indexed }) =>
+        (before !== undefined && before.letter !== 'f') ||
+        (indexed !== undefined && isDirectory(indexed.node)),
+    )
+    if (starts.size === 0 && (detached.size === 0 || !hasFolders)) return []
+    for (const id of detached) starts.add(id)
+    const edgeOf = async (id: NodeId): Promise<ParentEdge | undefined> => {
+      const node = now.has(id) ? now.get(id) : await this.source.node(id)
+      return node !== undefined && isDirectory(node) ? node : undefined
+    }
+    const next = await findDetached(starts, edgeOf)
+    const out: RowChange[] = []
+    for (const id of new Set([...detached, ...next])) {
+      if (detached.has(id) === next.has(id)) continue
+      const key = rows.detachedKey(this.space, id)
+      out.push(next.has(id) ? { type: 'put', key, value: new Uint8Array() } : { type: 'del', key })
+      dirty.add(rootNodeId)
+      const edge = await edgeOf(id)
+      if (edge !== undefined) dirty.add(edge.parent)
+    }
+    this.markers.detached = new Set(next)
+    return out
+  }
+
+  private async dirtyDirectories(changes: readonly NodeChange[]): Promise<Set<NodeId>> {
+    const dirty = new Set<NodeId>()
+    const now = new Map(changes.map((change) => [change.id, change.now?.node]))
+    for (const { id, before, now: indexed, isLocal } of changes) {
+      if (before !== undefined) dirty.add(before.parent)
+      if (indexed !== undefined) dirty.add(indexed.node.parent)
+      const isDirectoryNow = indexed !== undefined && isDirectory(indexed.node)
+      if (!isDirectoryNow && (before === undefined || before.letter === 'f')) continue
+      dirty.add(id)
+      // Our own new directory is empty: whatever it merges with shows what it did before
+      if (before === undefined && isLocal) continue
+      // Directories of the same name are one entry: those that were, or become, one with it show other entries now
+      const spots = [before, indexed?.node].filter((spot) => spot !== undefined)
+      for (const { parent, name } of spots) {
+        for (const family of ['c', 'x']) {
+          const range = withPrefix(`${family}!${this.space}!${parent}/${name}/`)
+          // because: keys of this family end in a node id
+          for await (const key of this.store.keys(range)) dirty.add(key.slice(-16) as NodeId)
+        }
+      }
+    }
+    await this.addDeletedAncestors(dirty, now)
+    for (const id of dirty) if (this.markers.missing.has(id)) dirty.add(rootNodeId)
+    return dirty
+  }
+
+  /** A deleted directory shows itself, or stops to, when something in it does. */
+  private async addDeletedAncestors(dirty: Set<NodeId>, now: ReadonlyMap<NodeId, unknown>): Promise<void> {
+    for (const id of dirty) {
+      // The set grows while it is walked: parents of deleted directories are looked at in turn
+      if (id === rootNodeId || now.has(id)) continue
+      const place = rows.decodePlace(await this.store.get(rows.placeKey(this.space, id)))
+      if (place?.letter === 't') dirty.add(place.parent)
+    }
+  }
+}

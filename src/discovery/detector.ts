@@ -1,0 +1,145 @@
+/**
+ * Failure detector of one connection, as a pure function: (state, event, nowMs) -> (state, effects).
+ * Any byte counts as life. Silence is `suspect` (worth a probe on a fresh connection), then `down` (soft: nothing
+ * is closed, the first byte brings it back), then `dead` (cut). Bytes that come in while none of our heartbeats is
+ * answered mean a one-way network: that is `down` too, until an answer comes.
+ * It does not accrue probabilities (phi, Hayashibara et al. 2004): with a fixed heartbeat period a fixed bound is
+ * as good, and its detection time can be promised. The shell asks again at `wakeMs` and after every event.
+ */
+import { limits } from '../base/limits.ts'
+
+export interface DetectorOptions {
+  readonly heartbeatMs: number
+  readonly suspectMs: number
+  readonly downMs: number
+  readonly abortMs: number
+  /** Heartbeats without an answer for so long, while bytes do come in: one-way. */
+  readonly unansweredMs: number
+}
+
+/** Control: what a person sees as "online". */
+export const controlDetector: DetectorOptions = {
+  heartbeatMs: limits.heartbeatMs,
+  suspectMs: limits.suspectMs,
+  downMs: limits.downMs,
+  abortMs: limits.abortMs,
+  unansweredMs: limits.unansweredMs,
+}
+
+/** Bulk: an answer may wait behind megabytes of data, and nobody's status hangs on it. */
+export const bulkDetector: DetectorOptions = {
+  heartbeatMs: limits.bulkHeartbeatMs,
+  suspectMs: limits.bulkSuspectMs,
+  downMs: limits.bulkSuspectMs,
+  abortMs: limits.abortMs,
+  unansweredMs: limits.channelStallMs,
+}
+
+export type Life = 'up' | 'suspect' | 'down' | 'dead'
+
+export interface DetectorState {
+  readonly life: Life
+  /** When the last byte came, moved forward by the time this process itself stood still. */
+  readonly heardMs: number
+  /** When the last answer to a heartbeat came, moved likewise. */
+  readonly answeredMs: number
+  readonly nextBeatMs: number
+  /** When the shell is to send the next `tick`. A tick much later than that means that we stood still. */
+  readonly wakeMs: number
+}
+
+export type DetectorEvent =
+  /** The time asked for by `wakeMs`, or any other; `hasBytes`: something was received since the last tick. */
+  | { readonly kind: 'tick'; readonly hasBytes: boolean }
+  /** A heartbeat of ours was answered. */
+  | { readonly kind: 'answered' }
+  /** The machine woke or its network changed: find out now instead of at the next beat. */
+  | { readonly kind: 'nudged' }
+
+export type DetectorEffect = 'heartbeat' | 'suspected' | 'downed' | 'revived' | 'abort'
+
+export interface DetectorStep {
+  readonly state: DetectorState
+  readonly effects: readonly DetectorEffect[]
+}
+
+export function startDetector(nowMs: number): DetectorState {
+  return {
+    life: 'up',
+    heardMs: nowMs,
+    answeredMs: nowMs,
+    nextBeatMs: nowMs,
+    wakeMs: nowMs,
+  }
+}
+
+export function stepDetector(
+  state: DetectorState,
+  event: DetectorEvent,
+  nowMs: number,
+  options: DetectorOptions,
+): DetectorStep {
+  if (state.life === 'dead') return { state, effects: [] }
+  switch (event.kind) {
+    case 'answered':
+      return settle({ ...state, heardMs: nowMs, answeredMs: nowMs }, nowMs, options)
+    case 'nudged':
+      return { state: { ...state, nextBeatMs: nowMs, wakeMs: Math.min(state.wakeMs, nowMs) }, effects: [] }
+    case 'tick': {
+      const awake = graceForOwnStall(state, nowMs)
+      return settle(event.hasBytes ? { ...awake, heardMs: nowMs } : awake, nowMs, options)
+    }
+  }
+}
+
+/**
+ * Time in which this process did not run is not the other's silence: its bytes may wait unread in our kernel.
+ * Both stamps move by the lateness, so that silence before the stall still counts.
+ */
+function graceForOwnStall(state: DetectorState, nowMs: number): DetectorState {
+  const lateMs = nowMs - state.wakeMs
+  if (lateMs <= limits.detectorLateMs) return state
+  return {
+    ...state,
+    heardMs: Math.min(nowMs, state.heardMs + lateMs),
+    answeredMs: Math.min(nowMs, state.answeredMs + lateMs),
+    nextBeatMs: Math.min(state.nextBeatMs, nowMs),
+  }
+}
+
+function settle(state: DetectorState, nowMs: number, options: DetectorOptions): DetectorStep {
+  const effects: DetectorEffect[] = []
+  const life = judge(state, nowMs, options)
+  const rank: Record<Life, number> = { up: 0, suspect: 1, down: 2, dead: 3 }
+  if (life === 'up' && state.life !== 'up') effects.push('revived')
+  // A step may be skipped when ticks are rare; each is still reported, in order
+  if (rank[life] >= 1 && rank[state.life] < 1) effects.push('suspected')
+  if (rank[life] >= 2 && rank[state.life] < 2) effects.push('downed')
+  if (life === 'dead') effects.push('abort')
+  let nextBeatMs = state.nextBeatMs
+  if (nowMs >= nextBeatMs && life !== 'dead') {
+    effects.push('heartbeat')
+    nextBeatMs = nowMs + options.heartbeatMs
+  }
+  const next: DetectorState = { ...state, life, nextBeatMs }
+  return { state: { ...next, wakeMs: wakeAt(next, nowMs, options) }, effects }
+}
+
+function judge(state: DetectorState, nowMs: number, options: DetectorOptions): Life {
+  const silentMs = nowMs - state.heardMs
+  if (silentMs >= options.abortMs) return 'dead'
+  const unanswered = nowMs - state.answeredMs >= options.unansweredMs
+  if (silentMs >= options.downMs || unanswered) return 'down'
+  if (silentMs < options.suspectMs) return 'up'
+  // From down only a byte leads out, and that byte makes silence short again: no way back to merely suspect
+  return state.life === 'down' ? 'down' : 'suspect'
+}
+
+/** The earliest moment at which something can change without an event: never later than the poll of the byte counter. */
+function wakeAt(state: DetectorState, nowMs: number, options: DetectorOptions): number {
+  let atMs = Math.min(nowMs + limits.detectorPollMs, state.nextBeatMs)
+  for (const boundMs of [options.suspectMs, options.downMs, options.abortMs]) {
+    if (state.heardMs + boundMs > nowMs) atMs = Math.min(atMs, state.heardMs + boundMs)
+  }
+  return Math.max(atMs, nowMs)
+}

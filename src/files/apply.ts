@@ -1,0 +1,229 @@
+/**
+ * The only code that changes the person's files. Every step checks the disk once more right before it acts, keeps the
+ * bytes it takes away (versions.ts), and returns the index rows that now hold. A crash between disk and row heals by
+ * itself: the next look finds disk and document equal and adopts (plan.ts).
+ */
+import { hasCode, SkeinError } from '../base/errors.ts'
+import type { BlobHash } from '../blobs/hash.ts'
+import { type FileStat, type Filesystem, joinPath, parentOf } from './filesystem.ts'
+import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.ts'
+import { sameContent } from './folder-tree.ts'
+import { parkedPrefix } from './names.ts'
+import { pathOfSeen, type Seen } from './scan.ts'
+import type { Versions } from './versions.ts'
+
+/** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
+export type Applied = { readonly rows: readonly RowChange[] } | 'changed' | 'blocked'
+
+export interface Applier {
+  makeDirectory(seen: Seen, entry: TreeEntry): Promise<Applied>
+  makeSymlink(seen: Seen, entry: TreeEntry): Promise<Applied>
+  /** Puts the staged content at its place, over the recorded version if there is one. */
+  placeFile(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied>
+  setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied>
+  move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied>
+  /**
+   * Out of a ring of renames: aside under a reserved name in the same directory. `keep` commits the row that says so before
+   * the rename, so that the file is never without a row.
+   */
+  park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied>
+  trash(seen: Seen): Promise<Applied>
+  /** Directories changed since the last call; synced before the rows are committed. */
+  takeTouched(): readonly string[]
+}
+
+export function rowFor(
+  entry: Pick<TreeEntry, 'nodeId' | 'parentId' | 'name' | 'version'> & EntryData,
+  diskName: string,
+  stat: FileStat,
+): SyncedRow {
+  const { nodeId, parentId, name, version, kind, hash, executable, target } = entry
+  const { dev, ino, mtimeNs, ctimeNs, size } = stat
+  return {
+    nodeId,
+    parentId,
+    name,
+    diskName,
+    version,
+    kind,
+    hash,
+    size,
+    executable,
+    target,
+    dev,
+    ino,
+    mtimeNs,
+    ctimeNs,
+    isRacy: false,
+    isLeftover: false,
+  }
+}
+
+export function createApplier(filesystem: Filesystem, versions: Versions): Applier {
+  return new DiskApplier(filesystem, versions)
+}
+
+class DiskApplier implements Applier {
+  private readonly filesystem: Filesystem
+  private readonly versions: Versions
+  private readonly touched = new Set<string>()
+
+  constructor(filesystem: Filesystem, versions: Versions) {
+    this.filesystem = filesystem
+    this.versions = versions
+  }
+
+  async makeDirectory(seen: Seen, entry: TreeEntry): Promise<Applied> {
+    try {
+      await this.filesystem.makeDirectory(pathOfSeen(seen))
+    } catch (error) {
+      if (hasCode(error, 'file.exists')) return 'blocked'
+      throw error
+    }
+    return this.placed(seen, entry)
+  }
+
+  async makeSymlink(seen: Seen, entry: TreeEntry): Promise<Applied> {
+    if (!(await this.clear(seen))) return 'changed'
+    try {
+      await this.filesystem.makeSymlink(entry.target, pathOfSeen(seen))
+    } catch (error) {
+      if (hasCode(error, 'file.exists')) return 'blocked'
+      throw error
+    }
+    return this.placed(seen, entry)
+  }
+
+  async placeFile(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied> {
+    const { filesystem, versions } = this
+    const path = pathOfSeen(seen)
+    await finishStaged(filesystem, stagedPath, entry, seen.stat)
+    if (seen.row === undefined || seen.stat === undefined) {
+      // The kernel refuses if anything came to stand here meanwhile
+      if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
+      return this.placed(seen, entry)
+    }
+    const expected = seen.stat
+    const kept = await versions.keepLink(path)
+    // Linking changed the ctime; all the rest must be as recorded
+    const now = await filesystem.lstat(path)
+    const isSame = now?.ino === expected.ino && now.size === expected.size && now.mtimeNs === expected.mtimeNs
+    if (now === undefined || !isSame) return 'changed'
+    if (kept === undefined) {
+      if ((await versions.keepMoved(path, now)) === undefined) return 'changed'
+      if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
+      return this.placed(seen, entry)
+    }
+    if (!(await filesystem.renameIf(stagedPath, path, now))) return 'changed'
+    await rescueLateWrite(filesystem, kept, path, now)
+    return this.placed(seen, entry)
+  }
+
+  async setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied> {
+    const mode = seen.stat?.mode ?? 0o644
+    await this.filesystem.setMode(pathOfSeen(seen), modeFor(mode, entry.executable))
+    return this.placed(seen, entry)
+  }
+
+  async move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied> {
+    const from = pathOfSeen(seen)
+    const to = joinPath(toParentPath, entry.name)
+    if (seen.row === undefined) return 'changed'
+    // Only the directory's node changed, not its path: the file is there already
+    if (from !== to && !(await this.filesystem.renameIf(from, to, undefined))) return 'blocked'
+    this.touched.add(parentOf(from)).add(toParentPath)
+    // The data stays what it was: a newer version of it is a matter of its own
+    const place = { ...seen.row, parentId: entry.parentId, name: entry.name }
+    const row = rowFor(place, entry.name, await this.statNow(to))
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name }
+    return { rows: [forget, { kind: 'put', row }] }
+  }
+
+  async park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied> {
+    if (seen.row === undefined) return 'changed'
+    const diskName = `${parkedPrefix}${seen.row.nodeId}`
+    const to = joinPath(seen.parentPath, diskName)
+    await keep({ ...seen.row, diskName })
+    if (!(await this.filesystem.renameIf(pathOfSeen(seen), to, undefined))) return 'blocked'
+    this.touched.add(seen.parentPath)
+    return { rows: [{ kind: 'put', row: rowFor(seen.row, diskName, await this.statNow(to)) }] }
+  }
+
+  async trash(seen: Seen): Promise<Applied> {
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name }
+    if (seen.stat === undefined) return { rows: [forget] }
+    if (seen.stat.kind !== 'directory') return (await this.clear(seen)) ? { rows: [forget] } : 'changed'
+    this.touched.add(seen.parentPath)
+    try {
+      await this.filesystem.removeDirectory(pathOfSeen(seen))
+      return { rows: [forget] }
+    } catch (error) {
+      // What is left in it is ignored or not yet looked at: it is not ours to remove
+      if (!hasCode(error, 'file.exists') || seen.row === undefined) throw error
+      return { rows: [{ kind: 'put', row: { ...seen.row, isLeftover: true } }] }
+    }
+  }
+
+  takeTouched(): readonly string[] {
+    const all = [...this.touched]
+    this.touched.clear()
+    return all
+  }
+
+  private async statNow(path: string): Promise<FileStat> {
+    const stat = await this.filesystem.lstat(path)
+    if (stat === undefined)
+      throw new SkeinError('file.changed', `"${path}" vanished right after it was written`)
+    return stat
+  }
+
+  private async placed(seen: Seen, entry: TreeEntry): Promise<Applied> {
+    this.touched.add(seen.parentPath)
+    const stat = await this.statNow(pathOfSeen(seen))
+    return { rows: [{ kind: 'put', row: rowFor(entry, seen.diskName, stat) }] }
+  }
+
+  /** Makes room: what is recorded here goes to versions. */
+  private async clear(seen: Seen): Promise<boolean> {
+    if (seen.stat === undefined) return true
+    this.touched.add(seen.parentPath)
+    return (await this.versions.keepMoved(pathOfSeen(seen), seen.stat)) !== undefined
+  }
+}
+
+/** Whoever may read may execute; other bits stay as they are. */
+const modeFor = (mode: number, executable: boolean): number =>
+  executable ? mode | ((mode & 0o444) >> 2) : mode & ~0o111
+
+/** Mode and time; the content was fsynced when it was complete (transfers.ts). After this only the name is missing. */
+async function finishStaged(
+  filesystem: Filesystem,
+  stagedPath: string,
+  entry: TreeEntry,
+  old: FileStat | undefined,
+): Promise<void> {
+  await using file = await filesystem.open(stagedPath, 'write')
+  const mode = old?.kind === 'file' ? old.mode : 0o644
+  await file.setMode(modeFor(mode, entry.executable))
+  await file.setModified(entry.mtimeNs)
+}
+
+/** Somebody wrote through an open handle between the check and the rename: those bytes come back as a file of their own. */
+async function rescueLateWrite(
+  filesystem: Filesystem,
+  kept: string,
+  path: string,
+  before: FileStat,
+): Promise<void> {
+  const after = await filesystem.lstat(kept)
+  if (after === undefined || (after.size === before.size && after.mtimeNs === before.mtimeNs)) return
+  await filesystem.link(kept, `${path} (edited while it was replaced ${after.ino.toString(36)})`)
+}
+
+/** True when a replacement needs no bytes. */
+export const needsOnlyMode = (row: SyncedRow, entry: TreeEntry): boolean =>
+  row.kind === 'file' && sameContent(row, entry)
+
+/** True when the staged file still has to be fetched or copied. */
+export const needsContent = (entry: TreeEntry): entry is TreeEntry & { readonly hash: BlobHash } =>
+  entry.kind === 'file' && entry.hash !== undefined

@@ -1,0 +1,167 @@
+/**
+ * Brings the disk to what the document says, task by task: old things out of the way, directories from the top, files as their
+ * contents arrive, directories that were deleted last and from the bottom. One task's failure is that file's problem.
+ */
+import { hasCode } from '../base/errors.ts'
+import { type Applied, type Applier, needsContent, needsOnlyMode } from './apply.ts'
+import type { DiskTask } from './decide.ts'
+import { rowKey, type RowChange, type SyncedRow, type TreeEntry } from './folder-tree.ts'
+import { problemText } from './problems.ts'
+import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import type { Transfers } from './transfers.ts'
+
+export interface CarryOutPlace extends ScanPlace {
+  readonly applier: Applier
+  readonly transfers: Transfers
+  /** Takes rows that now hold: into the directory map at once, into the index with the next `flush`. */
+  record(rows: readonly RowChange[]): void
+  /** Syncs what was touched on the disk, then commits the recorded rows. */
+  flush(): Promise<void>
+}
+
+/** @returns directories to look at again: somebody was faster, or something stood in the way that may be gone now. */
+export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[]): Promise<readonly string[]> {
+  const again = new Set<string>()
+  let unflushed = 0
+  const run = async (seen: Seen, act: () => Promise<Applied>): Promise<boolean> => {
+    const path = pathOfSeen(seen)
+    try {
+      const applied = await act()
+      if (applied === 'changed') again.add(seen.parentId)
+      if (applied === 'changed' || applied === 'blocked') return applied === 'changed'
+      place.record(applied.rows)
+      if (++unflushed % flushEvery === 0) await place.flush()
+      place.problems.clear(path)
+      return true
+    } catch (error) {
+      if (hasCode(error, 'cancelled', 'folder.missing')) throw error
+      place.problems.set(path, problemText(error))
+      if (hasCode(error, 'not.found', 'file.changed')) again.add(seen.parentId)
+      return true
+    }
+  }
+  const of = (kind: DiskTask['action']['kind']): readonly DiskTask[] =>
+    tasks.filter((task) => task.action.kind === kind)
+  const isDirectory = ({ seen }: DiskTask): boolean => seen.row?.kind === 'directory'
+  for (const { seen } of of('trash').filter((task) => !isDirectory(task))) {
+    await run(seen, () => place.applier.trash(seen))
+    // Its place is free now for what the document shows there
+    if (seen.here !== undefined) again.add(seen.parentId)
+  }
+  await carryOutMoves(place, of('move'), run, again)
+  const comingByMove = new Set(
+    of('move').map(({ action }) =>
+      action.kind === 'move' ? rowKey(action.entry.parentId, action.entry.name) : '',
+    ),
+  )
+  for (const task of [...of('materialise'), ...of('replace')]) {
+    if (!comingByMove.has(rowKey(task.seen.parentId, task.seen.name))) await bring(place, task, run, again)
+  }
+  for (const { seen } of byDepth(of('trash').filter(isDirectory)))
+    await run(seen, () => place.applier.trash(seen))
+  await place.flush()
+  return [...again]
+}
+
+/** Tasks per commit: one fsync per directory and one batch for all of them. */
+const flushEvery = 128
+
+type Run = (seen: Seen, act: () => Promise<Applied>) => Promise<boolean>
+
+const byDepth = (tasks: readonly DiskTask[]): readonly DiskTask[] =>
+  [...tasks].sort((a, b) => pathOfSeen(b.seen).split('/').length - pathOfSeen(a.seen).split('/').length)
+
+/** Moves whose target is free first; what is left then is a ring, or blocked by something the next look will tell about. */
+async function carryOutMoves(
+  place: CarryOutPlace,
+  moves: readonly DiskTask[],
+  run: Run,
+  again: Set<string>,
+): Promise<void> {
+  let left = [...moves]
+  for (let progress = true; progress && left.length > 0;) {
+    progress = false
+    const blocked: DiskTask[] = []
+    for (const task of left) {
+      if (await moveOne(place, task, run, again)) progress = true
+      else blocked.push(task)
+    }
+    left = blocked
+  }
+  for (const { seen } of left) {
+    again.add(seen.parentId)
+    // In the next pass it goes on from there, and whatever waits for its place can come
+    await run(seen, () =>
+      place.applier.park(seen, async (row: SyncedRow) => {
+        place.record([{ kind: 'put', row }])
+        await place.flush()
+      }),
+    )
+  }
+}
+
+async function moveOne(
+  place: CarryOutPlace,
+  { seen, action }: DiskTask,
+  run: Run,
+  again: Set<string>,
+): Promise<boolean> {
+  if (action.kind !== 'move') return true
+  const { entry } = action
+  const toParent = place.directories.pathOf(entry.parentId)
+  again.add(seen.parentId).add(entry.parentId)
+  // Its new parent is not on the disk yet: it comes in this pass or the next
+  if (toParent === undefined) return true
+  const moved = await run(seen, () => place.applier.move(seen, entry, toParent))
+  if (moved && seen.row?.kind === 'directory')
+    for (const id of place.directories.below(seen.row.nodeId)) again.add(id)
+  return moved
+}
+
+async function bring(
+  place: CarryOutPlace,
+  { seen, action }: DiskTask,
+  run: Run,
+  again: Set<string>,
+): Promise<void> {
+  if (action.kind !== 'materialise' && action.kind !== 'replace') return
+  const { entry } = action
+  const go = async (act: () => Promise<Applied>): Promise<void> => {
+    if (!(await run(seen, act))) blockedBy(place, seen)
+  }
+  if (entry.kind === 'directory') {
+    await go(() => place.applier.makeDirectory(seen, entry))
+    again.add(entry.nodeId)
+  } else if (entry.kind === 'symlink') await go(() => place.applier.makeSymlink(seen, entry))
+  else if (action.kind === 'replace' && seen.row !== undefined && needsOnlyMode(seen.row, entry))
+    await go(() => place.applier.setExecutable(seen, entry))
+  else await bringFile(place, seen, entry, go)
+}
+
+/** The content is here already, or will be: then this place is looked at again. */
+export async function bringFile(
+  place: CarryOutPlace,
+  seen: Seen,
+  entry: TreeEntry,
+  go: (act: () => Promise<Applied>) => Promise<void>,
+): Promise<void> {
+  if (!needsContent(entry)) return
+  const staged = place.transfers.staged(entry.hash)
+  if (staged === undefined) {
+    place.transfers.want(
+      { parentId: seen.parentId, name: seen.name, nodeId: entry.nodeId, path: pathOfSeen(seen) },
+      entry.hash,
+      entry.size,
+    )
+    return
+  }
+  place.transfers.used(entry.hash)
+  await go(() => place.applier.placeFile(seen, entry, staged))
+}
+
+function blockedBy(place: CarryOutPlace, seen: Seen): void {
+  const fix = place.filesystem.foldsNames
+    ? 'this disk takes two names for one: rename one of them on another device'
+    : 'it is looked at again'
+  place.problems.set(pathOfSeen(seen), { cause: 'something else stands in its place', fix })
+}

@@ -1,0 +1,166 @@
+/**
+ * What one pass has to decide about: the dirty directories of all three trees, new directories to their bottom, and
+ * renames told apart from deletions by inode. Nothing is changed here, on no side.
+ */
+import { parentOf } from './filesystem.ts'
+import { type ScanPlace, pathOfSeen, scanDirectory, type Seen } from './scan.ts'
+
+export interface LocalMove {
+  /** Has the row; gone from the disk. */
+  readonly from: Seen
+  /** Has the stat; no row. */
+  readonly to: Seen
+}
+
+export interface Collected {
+  /** Parents before children. */
+  readonly places: readonly Seen[]
+  readonly moves: readonly LocalMove[]
+  /** Ids for directories that are new on the disk: entry of the document at the same place, or fresh. By disk path. */
+  readonly newIds: ReadonlyMap<string, string>
+  /** Directories to look at in the next pass. */
+  readonly again: readonly string[]
+  /** Gone from the disk for so short that they may yet turn up as a rename: nothing is decided. */
+  readonly held: readonly Seen[]
+}
+
+const inodeOf = (of: { readonly dev: bigint; readonly ino: bigint }): string => `${of.dev}:${of.ino}`
+
+export interface CollectOptions {
+  /** Directories to look at, by node id. */
+  readonly dirty: ReadonlySet<string>
+  /** Everything below the root. */
+  readonly all: boolean
+  /** Whether a vanished place has been gone for long enough to be called deleted. */
+  isGoneForGood(seen: Seen): boolean
+  /** Called between directories, so that a long walk lets others run. */
+  breathe(): Promise<void>
+}
+
+export async function collect(place: ScanPlace, options: CollectOptions): Promise<Collected> {
+  const state = createState(place)
+  const waiting = options.all ? [place.tree.rootId] : [...options.dirty]
+  for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+    await options.breathe()
+    const path = place.directories.pathOf(id)
+    if (path === undefined || state.scanned.has(id)) continue
+    state.scanned.add(id)
+    const stat = await place.filesystem.lstat(path)
+    if (stat?.kind !== 'directory') {
+      // Gone or replaced: that is for its parent to find out
+      const parentId = place.directories.idOf(parentOf(path))
+      if (path !== '' && parentId !== undefined) waiting.push(parentId)
+      continue
+    }
+    for (const seen of await scanDirectory(place, id, path)) {
+      state.take(seen)
+      if (options.all && seen.row?.kind === 'directory' && seen.stat?.kind === 'directory')
+        waiting.push(seen.row.nodeId)
+    }
+  }
+  await expandAppeared(place, state, options)
+  state.pair()
+  await expandVanished(place, state, options)
+  return state.result()
+}
+
+type State = ReturnType<typeof createState>
+
+function createState(place: ScanPlace) {
+  const scanned = new Set<string>()
+  const steady: Seen[] = []
+  const vanished = new Map<string, Seen>()
+  const appeared = new Map<string, Seen>()
+  const newIds = new Map<string, string>()
+  const moves: LocalMove[] = []
+  const again: string[] = []
+  const held: Seen[] = []
+  const take = (seen: Seen): void => {
+    if (seen.row !== undefined && seen.stat === undefined) vanished.set(pathOfSeen(seen), seen)
+    else if (seen.row === undefined && seen.stat !== undefined) appeared.set(pathOfSeen(seen), seen)
+    else steady.push(seen)
+  }
+  const drop = (map: Map<string, Seen>, below: string): void => {
+    for (const path of map.keys()) if (path.startsWith(`${below}/`)) map.delete(path)
+  }
+  /** An inode that left one place and turned up at another was renamed. Content is compared before it is believed (ingest.ts). */
+  const pair = (): void => {
+    const byInode = new Map(
+      [...vanished.values()].map((seen) => [seen.row === undefined ? '' : inodeOf(seen.row), seen]),
+    )
+    for (const [path, to] of appeared) {
+      const from = to.stat === undefined ? undefined : byInode.get(inodeOf(to.stat))
+      if (from?.row === undefined || from.row.kind !== to.stat?.kind || !vanished.has(pathOfSeen(from)))
+        continue
+      moves.push({ from, to })
+      vanished.delete(pathOfSeen(from))
+      appeared.delete(path)
+      if (from.row.kind !== 'directory') continue
+      // What lies in a renamed directory came along: its rows hold, only the way to it changed
+      drop(vanished, pathOfSeen(from))
+      drop(appeared, path)
+      for (const known of newIds.keys())
+        if (known === path || known.startsWith(`${path}/`)) newIds.delete(known)
+      again.push(...place.directories.below(from.row.nodeId))
+    }
+  }
+  const result = (): Collected => ({
+    places: [
+      ...steady,
+      ...[...appeared.values()].sort((a, b) => depthOf(a) - depthOf(b)),
+      ...[...vanished.values()].sort((a, b) => depthOf(b) - depthOf(a)),
+    ],
+    moves,
+    newIds,
+    again,
+    held,
+  })
+  return { scanned, steady, vanished, appeared, newIds, held, again, take, pair, result }
+}
+
+const depthOf = (seen: Seen): number => pathOfSeen(seen).split('/').length
+
+/** New directories, to their bottom. */
+async function expandAppeared(place: ScanPlace, state: State, options: CollectOptions): Promise<void> {
+  const waiting = [...state.appeared.values()]
+  const goneInodes = new Set(
+    [...state.vanished.values()].flatMap(({ row }) => (row?.kind === 'directory' ? [inodeOf(row)] : [])),
+  )
+  for (let seen = waiting.shift(); seen !== undefined; seen = waiting.shift()) {
+    if (seen.stat?.kind !== 'directory') continue
+    await options.breathe()
+    const path = pathOfSeen(seen)
+    // A renamed directory has rows already: pair first, walk it in the next pass
+    if (goneInodes.has(inodeOf(seen.stat)) || state.newIds.has(path)) continue
+    const id = seen.here?.kind === 'directory' ? seen.here.nodeId : place.tree.newNodeId()
+    state.newIds.set(path, id)
+    for (const inner of await scanDirectory(place, id, path)) {
+      state.take(inner)
+      if (inner.row === undefined && inner.stat !== undefined) waiting.push(inner)
+    }
+  }
+}
+
+/** Directories that are gone take all their rows with them, once that is certain. */
+async function expandVanished(place: ScanPlace, state: State, options: CollectOptions): Promise<void> {
+  const waiting = [...state.vanished.values()]
+  const certain = new Set<Seen>()
+  for (let seen = waiting.shift(); seen !== undefined; seen = waiting.shift()) {
+    await options.breathe()
+    if (!certain.has(seen) && !options.isGoneForGood(seen)) {
+      state.vanished.delete(pathOfSeen(seen))
+      state.held.push(seen)
+      continue
+    }
+    if (seen.row?.kind !== 'directory' || state.scanned.has(seen.row.nodeId)) continue
+    state.scanned.add(seen.row.nodeId)
+    for (const inner of await scanDirectory(place, seen.row.nodeId, pathOfSeen(seen))) {
+      state.take(inner)
+      if (inner.row === undefined) continue
+      certain.add(inner)
+      waiting.push(inner)
+    }
+  }
+  // What was found below may have been carried out of the directory before it went
+  state.pair()
+}

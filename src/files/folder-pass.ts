@@ -1,0 +1,253 @@
+/**
+ * One round over the dirty parts of a folder: collect, decide, commit what the disk has to say, then do on the disk what
+ * the document has to say. Rounds never overlap, so a round never meets its own half-done work.
+ */
+import { sleep } from '../base/clock.ts'
+import type { Env } from '../base/env.ts'
+import { errorFields } from '../base/log.ts'
+import { carryOut, type CarryOutPlace } from './carry-out.ts'
+import { collect } from './collect.ts'
+import { decide, type DecidePlace, type Deletion, type DiskTask, look, type Step } from './decide.ts'
+import { loadDirectories, type Totals } from './directories.ts'
+import { joinPath } from './filesystem.ts'
+import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
+import { planPlace } from './plan.ts'
+import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
+import { findOwn, scanPlace, type Seen } from './scan.ts'
+import type { ReadyPlace } from './transfers.ts'
+
+export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush'> {
+  readonly totals: Totals
+}
+
+export interface PassOptions {
+  readonly brake: BrakeOptions
+  /** A place gone for less may still turn up elsewhere as a rename. */
+  readonly deleteGraceMs: number
+}
+
+export interface PassWork {
+  readonly dirty: ReadonlySet<string>
+  readonly all: boolean
+  readonly ready: readonly ReadyPlace[]
+}
+
+export interface PassResult {
+  readonly again: readonly string[]
+  /** Directories to look at once the grace for vanished places is over. */
+  readonly later: readonly string[]
+  /** True when it changed anything on any side. */
+  readonly didWork: boolean
+}
+
+export interface Passes {
+  run(work: PassWork, signal: AbortSignal): Promise<PassResult>
+  /** Deletions that the brake holds; they wait for the person. */
+  readonly heldDeletions: number
+  /** The person says: yes, delete them all. Holds for the next round. */
+  allowDeletions(): void
+  /** The person says: bring them back. */
+  undoDeletions(): Promise<void>
+}
+
+const commitChanges = 256
+const sliceMs = 8
+
+export function createPasses(env: Env, place: PassPlace, options: PassOptions): Passes {
+  return new FolderPasses(env, place, options)
+}
+
+class FolderPasses implements Passes {
+  private readonly env: Env
+  private readonly place: PassPlace
+  private readonly outward: CarryOutPlace
+  private readonly options: PassOptions
+  private readonly goneSinceMs = new Map<string, number>()
+  private brake: BrakeState = { recent: [] }
+  private braked: readonly Deletion[] = []
+  private isAllowed = false
+  private sliceStartMs: number
+  private recorded: RowChange[] = []
+
+  constructor(env: Env, place: PassPlace, options: PassOptions) {
+    this.env = env
+    this.place = place
+    this.options = options
+    this.sliceStartMs = env.clock.monotonicMs()
+    this.outward = { ...place, record: (rows) => this.record(rows), flush: () => this.flush() }
+  }
+
+  get heldDeletions(): number {
+    return this.braked.length
+  }
+
+  allowDeletions(): void {
+    this.isAllowed = true
+  }
+
+  async undoDeletions(): Promise<void> {
+    const rows = this.braked.map((deletion) => deletion.row)
+    this.braked = []
+    await this.commit([], rows)
+    for (const row of rows) applyToDirectories(this.place, row)
+  }
+
+  async run(work: PassWork, signal: AbortSignal): Promise<PassResult> {
+    try {
+      return await this.round(work, signal)
+    } catch (error) {
+      await this.salvage()
+      throw error
+    }
+  }
+
+  private async round(work: PassWork, signal: AbortSignal): Promise<PassResult> {
+    const { place } = this
+    const collected = await collect(place, {
+      dirty: work.dirty,
+      all: work.all,
+      isGoneForGood: (seen) => this.isGoneForGood(seen),
+      breathe: () => this.breathe(),
+    })
+    const decisions = await decide(place, collected, signal)
+    await this.commitSteps(decisions.steps)
+    await this.commitDeletions(decisions.deletions)
+    if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
+    const again = await carryOut(this.outward, decisions.tasks)
+    const filled = await this.fillReady(work.ready, signal)
+    const gone = [...collected.held, ...this.braked.map(({ seen }) => seen)]
+    const stillGone = new Set(gone.map((seen) => rowKey(seen.parentId, seen.name)))
+    for (const key of this.goneSinceMs.keys()) if (!stillGone.has(key)) this.goneSinceMs.delete(key)
+    const done = decisions.steps.length + decisions.tasks.length + work.ready.length
+    return {
+      again: [...again, ...filled, ...decisions.again],
+      later: collected.held.map((seen) => seen.parentId),
+      didWork: done + decisions.deletions.length - this.braked.length > 0,
+    }
+  }
+
+  /** Contents that arrived: their places are looked at once more, then filled. */
+  private async fillReady(ready: readonly ReadyPlace[], signal: AbortSignal): Promise<readonly string[]> {
+    const { place } = this
+    const tasks: DiskTask[] = []
+    for (const waiting of ready) {
+      await this.breathe()
+      const seen = await scanPlace(place, waiting)
+      const looked = seen === undefined ? undefined : await look(place, seen, signal)
+      if (seen === undefined || looked === undefined) continue
+      const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
+      const action = planPlace({ row: seen.row, disk: looked.disk, own, here: seen.here })
+      if (action.kind !== 'materialise' && action.kind !== 'replace') continue
+      tasks.push({ seen: { ...seen, stat: looked.stat }, action })
+    }
+    const again = await carryOut(this.outward, tasks)
+    for (const { hash } of ready) await place.transfers.discard(hash)
+    return again
+  }
+
+  private async commitSteps(steps: readonly Step[]): Promise<void> {
+    for (let index = 0; index < steps.length; index += commitChanges) {
+      const part = steps.slice(index, index + commitChanges)
+      const changes = part.flatMap((step) => step.changes)
+      const rows = part.flatMap((step) => step.rows)
+      await this.commit(changes, rows)
+      for (const row of rows) applyToDirectories(this.place, row)
+      await this.breathe()
+    }
+  }
+
+  private async commitDeletions(deletions: readonly Deletion[]): Promise<void> {
+    this.braked = []
+    if (deletions.length === 0) return
+    const nowMs = this.env.clock.monotonicMs()
+    const request = { count: deletions.length, total: this.place.totals.entries, nowMs }
+    const asked = askBrake(this.brake, request, this.options.brake)
+    if (!asked.allowed && !this.isAllowed) {
+      this.braked = deletions
+      this.env.log.warn('many files vanished at once; their deletion waits for a person', {
+        deletions: deletions.length,
+      })
+      return
+    }
+    this.brake = asked.state
+    await this.commitSteps(deletions.map(({ change, row }) => ({ changes: [change], rows: [row] })))
+  }
+
+  private isGoneForGood(seen: Seen): boolean {
+    const key = rowKey(seen.parentId, seen.name)
+    const nowMs = this.env.clock.monotonicMs()
+    const sinceMs = this.goneSinceMs.get(key) ?? nowMs
+    this.goneSinceMs.set(key, sinceMs)
+    return nowMs - sinceMs >= this.options.deleteGraceMs
+  }
+
+  private record(rows: readonly RowChange[]): void {
+    this.recorded.push(...rows)
+    for (const change of rows) applyToDirectories(this.place, change)
+  }
+
+  private async flush(): Promise<void> {
+    const { filesystem, applier } = this.place
+    for (const directory of applier.takeTouched()) {
+      const stat = await filesystem.lstat(directory)
+      if (stat?.kind === 'directory') await filesystem.syncDirectory(directory)
+    }
+    const rows = this.recorded
+    this.recorded = []
+    await this.commit([], rows)
+  }
+
+  /** A round broke off: what it did on the disk is recorded if that still works, else the index is asked again. */
+  private async salvage(): Promise<void> {
+    const rows = this.recorded
+    this.recorded = []
+    try {
+      await this.commit([], rows)
+    } catch (error) {
+      this.env.log.warn(
+        'rows of a broken round are lost; its files are recognised by content',
+        errorFields(error),
+      )
+      this.place.directories.clear()
+      Object.assign(this.place.totals, await loadDirectories(this.place.tree, this.place.directories))
+    }
+  }
+
+  private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
+    if (changes.length === 0 && rows.length === 0) return
+    await countRows(this.place, rows)
+    await this.place.tree.commit(changes, rows)
+  }
+
+  private async breathe(): Promise<void> {
+    if (this.env.clock.monotonicMs() - this.sliceStartMs < sliceMs) return
+    await sleep(this.env.clock, 0)
+    this.sliceStartMs = this.env.clock.monotonicMs()
+  }
+}
+
+function applyToDirectories(place: PassPlace, change: RowChange): void {
+  const { directories, watcher } = place
+  if (change.kind === 'put') {
+    if (change.row.kind !== 'directory' || change.row.parentId === '') return
+    const before = directories.pathOf(change.row.nodeId)
+    directories.put(change.row)
+    if (before !== undefined && before !== directories.pathOf(change.row.nodeId)) watcher.remove(before)
+    return
+  }
+  const parent = directories.pathOf(change.parentId)
+  const id = directories.remove(change.parentId, change.name)
+  if (id !== undefined && parent !== undefined) watcher.remove(joinPath(parent, change.name))
+}
+
+async function countRows({ tree, totals }: PassPlace, rows: readonly RowChange[]): Promise<void> {
+  for (const change of rows) {
+    const parentId = change.kind === 'put' ? change.row.parentId : change.parentId
+    const before = await tree.row(parentId, change.kind === 'put' ? change.row.name : change.name)
+    const after = change.kind === 'put' ? change.row : undefined
+    if (parentId === '') continue
+    totals.entries += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
+    totals.files += (after?.kind === 'file' ? 1 : 0) - (before?.kind === 'file' ? 1 : 0)
+    totals.bytes += (after?.kind === 'file' ? after.size : 0) - (before?.kind === 'file' ? before.size : 0)
+  }
+}

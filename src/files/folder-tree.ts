@@ -1,0 +1,123 @@
+/**
+ * What a folder needs of the space's document and of the local index: the visible tree, the synced tree, and one atomic
+ * commit for both. crdt's SpaceTree stands behind it; nothing here knows Yjs, shards or version vectors.
+ *
+ * The synced tree is keyed by (parent node, name), not by path: renaming a directory rewrites one row, not a million.
+ */
+import type { BlobHash } from '../blobs/hash.ts'
+
+export type EntryKind = 'file' | 'directory' | 'symlink'
+
+/** What stands at a place, apart from where that is. */
+export interface EntryData {
+  readonly kind: EntryKind
+  /** Of a file. */
+  readonly hash: BlobHash | undefined
+  readonly size: number
+  /** Modification time, for people; never decides anything. In a row: the disk's, as part of the signature. */
+  readonly mtimeNs: bigint
+  /** Of a file. */
+  readonly executable: boolean
+  /** Of a symlink. */
+  readonly target: string
+}
+
+/** One visible entry of the document. A node with concurrent versions shows several, each under its own name. */
+export interface TreeEntry extends EntryData {
+  readonly nodeId: string
+  readonly parentId: string
+  /** As everybody sees it, conflict suffix included. */
+  readonly name: string
+  /** Opaque; equal exactly when it is the same version of the same node's data. */
+  readonly version: string
+  /** All nodes shown here: merged directories, or files of equal name and content. */
+  readonly nodes: readonly string[]
+  /** A version that lost its name to another one. */
+  readonly isConflictCopy: boolean
+}
+
+/** What disk and document last agreed on at one place: the merge base. Its mode bits beyond `executable` are the disk's own. */
+export interface SyncedRow extends EntryData {
+  readonly nodeId: string
+  readonly parentId: string
+  readonly name: string
+  /** How the disk spells the name. */
+  readonly diskName: string
+  readonly version: string
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly ctimeNs: bigint
+  /** Changed so shortly before it was looked at that a later change may carry the same times: hash it again once. */
+  readonly isRacy: boolean
+  /** A directory the others deleted that still holds ignored files here. */
+  readonly isLeftover: boolean
+}
+
+export type TreeChange =
+  | {
+      readonly kind: 'create'
+      readonly nodeId: string
+      readonly parentId: string
+      readonly name: string
+      readonly data: EntryData
+    }
+  /** A new version made from `base`; brings the node back at (parentId, name) when it was deleted meanwhile. */
+  | {
+      readonly kind: 'edit'
+      readonly nodeId: string
+      readonly base: string
+      readonly baseHash: BlobHash | undefined
+      readonly parentId: string
+      readonly name: string
+      readonly data: EntryData
+    }
+  /** `base` and `data` bring the node back when it was deleted meanwhile. */
+  | {
+      readonly kind: 'move'
+      readonly nodeId: string
+      readonly base: string
+      readonly parentId: string
+      readonly name: string
+      readonly data: EntryData
+    }
+  /** Deletes the version `base` and what it supersedes, nothing newer. */
+  | { readonly kind: 'delete'; readonly nodeId: string; readonly base: string }
+
+export type RowChange =
+  | { readonly kind: 'put'; readonly row: SyncedRow }
+  | { readonly kind: 'forget'; readonly parentId: string; readonly name: string }
+
+export interface FolderTree {
+  /** Node id of the root directory. Its row has parent '' and name '', and the folder's marker as target. */
+  readonly rootId: string
+  newNodeId(): string
+  /** Visible entries below a directory. Names are unique and valid (names.ts). */
+  children(parentId: string): Promise<readonly TreeEntry[]>
+  /** Every visible entry of a node: none, one, or one per concurrent version, the one that keeps the name first. */
+  entries(nodeId: string): Promise<readonly TreeEntry[]>
+  /** @param likely node that stood there a moment ago: a hint that makes it cheap. */
+  child(parentId: string, name: string, likely?: string): Promise<TreeEntry | undefined>
+  rows(parentId: string): Promise<readonly SyncedRow[]>
+  row(parentId: string, name: string): Promise<SyncedRow | undefined>
+  /** Places whose content had this hash when last looked at. */
+  rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]>
+  /**
+   * One atomic batch: changes to the document and rows of the index. When it resolves it survives the death of the process.
+   * A row put with version '' takes the version that this batch writes for its node. Puts and forgets apply in order.
+   */
+  commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void>
+  /** Called with the directories (node ids) whose visible children changed, by others or by ourselves. */
+  onChanged(listener: (parentIds: readonly string[]) => void): Disposable
+}
+
+export const rowKey = (parentId: string, name: string): string => `${parentId}/${name}`
+/** True when both would look the same on a disk (times aside). */
+export function sameData(a: EntryData, b: EntryData): boolean {
+  return sameContent(a, b) && a.executable === b.executable
+}
+
+export function sameContent(a: EntryData, b: EntryData): boolean {
+  if (a.kind !== b.kind) return false
+  if (a.kind === 'file') return a.hash === b.hash && a.hash !== undefined
+  return a.kind === 'directory' || a.target === b.target
+}

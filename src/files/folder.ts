@@ -1,0 +1,291 @@
+/**
+ * One shared folder on this device: hints from the disk and news from the document wake it, one round after another brings
+ * the three trees together (folder-pass.ts). Owns the loop, the pauses and the status; holds no algorithm.
+ */
+import { sleep, untilAborted } from '../base/clock.ts'
+import { type Env, withLogScope } from '../base/env.ts'
+import { hasCode } from '../base/errors.ts'
+import { createEmitter, type Emitter, type Events } from '../base/events.ts'
+import type { SpaceId } from '../base/ids.ts'
+import { errorFields } from '../base/log.ts'
+import { createScope, type Scope } from '../base/scope.ts'
+import type { BlobHash } from '../blobs/hash.ts'
+import type { OpenBlob } from '../blobs/server.ts'
+import { createApplier } from './apply.ts'
+import { createDirectories, loadDirectories } from './directories.ts'
+import type { Filesystem } from './filesystem.ts'
+import { createInbox } from './folder-inbox.ts'
+import { createPasses } from './folder-pass.ts'
+import type { FolderTree } from './folder-tree.ts'
+import type { HashWorkers } from './hash-workers.ts'
+import { createHasher } from './hasher.ts'
+import { createIgnoreReader } from './ignore-reader.ts'
+import { openLocalBlob } from './local-blobs.ts'
+import { createProblems, type Problem, problemText, type ProblemText } from './problems.ts'
+import { createRootGuard } from './root-guard.ts'
+import { type BrakeOptions, defaultBrake } from './safety.ts'
+import { createTransfers, type FetchContent, type TransferEvents } from './transfers.ts'
+import { createVersions, type Versions } from './versions.ts'
+import { createWatcher } from './watch.ts'
+
+export interface FolderParts {
+  readonly spaceId: SpaceId
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  /** From any other device, into staging. */
+  readonly fetch: FetchContent
+  /** Threads for large files; without them everything is hashed here. The folder ends them. */
+  readonly workers?: HashWorkers
+}
+
+export interface FolderOptions {
+  readonly brake?: BrakeOptions
+  readonly deleteGraceMs?: number
+  /** Hints within this belong to one round. */
+  readonly coalesceMs?: number
+  /** Everything is looked at again this often, whatever the watches said. */
+  readonly sweepMs?: number
+}
+
+export type FolderState = 'starting' | 'working' | 'in-sync' | 'waiting' | 'paused' | 'stopped'
+
+export interface FolderStatus {
+  /** 'waiting': something is missing or held back, see problems and heldDeletions; 'stopped': see stoppedBy. */
+  readonly state: FolderState
+  readonly files: number
+  readonly bytes: number
+  readonly directories: number
+  /** Contents still to come, and how far that is. */
+  readonly transfers: { readonly waiting: number; readonly doneBytes: number; readonly totalBytes: number }
+  readonly problems: readonly Problem[]
+  /** Deletions that wait for a person: `allowDeletions` or `undoDeletions`. */
+  readonly heldDeletions: number
+  readonly stoppedBy: ProblemText | undefined
+  readonly watching: { readonly native: number; readonly polled: number }
+  /** Rounds that changed something, ever: stands still when in sync. */
+  readonly rounds: number
+}
+
+export interface FolderEvents {
+  statusChanged: FolderStatus
+}
+
+export interface Folder extends AsyncDisposable, Events<FolderEvents> {
+  readonly spaceId: SpaceId
+  readonly versions: Versions
+  status(): FolderStatus
+  pause(): void
+  resume(): void
+  /** Looks at everything again. */
+  rescan(): void
+  /** A device came within reach: contents that nobody had are asked for again. */
+  retry(): void
+  allowDeletions(): void
+  undoDeletions(): Promise<void>
+  /** Content of this folder for other devices, read where it lies. */
+  openBlob(hash: BlobHash): Promise<OpenBlob | undefined>
+}
+
+const retryMs = 5_000
+
+export function createFolder(env: Env, parts: FolderParts, options: FolderOptions = {}): Folder {
+  return new SharedFolder(withLogScope(env, 'folder'), parts, options)
+}
+
+class SharedFolder implements Folder {
+  readonly spaceId: SpaceId
+  readonly versions: Versions
+  private readonly env: Env
+  private readonly parts: FolderParts
+  private readonly settings: Required<FolderOptions>
+  private readonly scope: Scope
+  private readonly events: Emitter<FolderEvents>
+  private readonly directories
+  private readonly totals = { files: 0, bytes: 0, entries: 0 }
+  private readonly problems = createProblems()
+  private readonly inbox = createInbox()
+  private readonly guard
+  private readonly ignore
+  private readonly watcher
+  private readonly transfers
+  private readonly passes
+  private state: FolderState = 'starting'
+  private isPaused = false
+  private rounds = 0
+  private stoppedBy: ProblemText | undefined
+  /** The person wants held deletions back; done between rounds. */
+  private undo: PromiseWithResolvers<void> | undefined
+  private isSwept = false
+
+  constructor(env: Env, parts: FolderParts, options: FolderOptions) {
+    const { tree, filesystem, spaceId } = parts
+    this.env = env
+    this.parts = parts
+    this.spaceId = spaceId
+    this.settings = { deleteGraceMs: 300, coalesceMs: 10, sweepMs: 600_000, brake: defaultBrake, ...options }
+    this.scope = createScope(env, `folder ${spaceId}`)
+    this.events = createEmitter<FolderEvents>(env.log)
+    this.directories = createDirectories(tree.rootId)
+    this.versions = createVersions(filesystem, env.clock, env.random)
+    this.guard = createRootGuard({ tree, filesystem, random: env.random, spaceId })
+    this.ignore = createIgnoreReader(filesystem, () => this.inbox.addAll())
+    const { directories, problems, totals, inbox } = this
+    const hints = {
+      onDirty: (path: string) => inbox.add([directories.nearestOf(path)]),
+      onSuspectAll: () => inbox.addAll(),
+    }
+    this.watcher = this.scope.own(createWatcher(env, filesystem, hints))
+    const arrivals: TransferEvents = {
+      onReady: (places) => inbox.addReady(places),
+      onFailed: (places, error) => {
+        for (const { path } of places) problems.set(path, problemText(error))
+        inbox.poke()
+      },
+    }
+    const sources = { tree, filesystem, directories, fetch: parts.fetch }
+    this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
+    if (parts.workers !== undefined) this.scope.own(parts.workers)
+    const { watcher, transfers } = this
+    const hasher = createHasher(env.clock, filesystem, parts.workers)
+    const applier = createApplier(filesystem, this.versions)
+    const world = { ignore: this.ignore.rules, nowMs: () => env.clock.nowMs() }
+    const shared = { tree, filesystem, directories, watcher, problems, hasher, applier, transfers, totals }
+    this.passes = createPasses(env, { ...shared, ...world }, this.settings)
+    this.scope.own(tree.onChanged((parentIds) => inbox.add(parentIds)))
+    this.scope.spawn('rounds', (signal) => this.loop(signal))
+    this.scope.spawn('sweep', (signal) => this.sweep(signal))
+  }
+
+  on: Folder['on'] = (name, listener) => this.events.on(name, listener)
+
+  status(): FolderStatus {
+    return {
+      state: this.state,
+      files: this.totals.files,
+      bytes: this.totals.bytes,
+      directories: this.directories.count,
+      transfers: this.transfers.progress,
+      problems: this.problems.list(),
+      heldDeletions: this.passes.heldDeletions,
+      stoppedBy: this.stoppedBy,
+      watching: { native: this.watcher.watched, polled: this.watcher.polled },
+      rounds: this.rounds,
+    }
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.inbox.poke()
+    this.show('paused')
+  }
+
+  resume(): void {
+    this.isPaused = false
+    this.inbox.poke()
+  }
+
+  rescan(): void {
+    this.inbox.addAll()
+  }
+
+  retry(): void {
+    this.transfers.retry()
+  }
+
+  allowDeletions(): void {
+    this.passes.allowDeletions()
+    this.inbox.addAll()
+  }
+
+  undoDeletions(): Promise<void> {
+    this.undo ??= Promise.withResolvers()
+    this.inbox.addAll()
+    return untilAborted(this.undo.promise, this.scope.signal)
+  }
+
+  openBlob(hash: BlobHash): Promise<OpenBlob | undefined> {
+    const { tree, filesystem } = this.parts
+    return openLocalBlob({ tree, filesystem, pathOf: (id) => this.directories.pathOf(id) }, hash)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.scope.close()
+  }
+
+  private async loop(signal: AbortSignal): Promise<void> {
+    Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
+    this.inbox.addAll()
+    for (;;) {
+      await this.inbox.wait(signal, this.isPaused)
+      await sleep(this.env.clock, this.settings.coalesceMs, signal)
+      if (!this.isPaused && this.inbox.hasWork) await this.round(signal)
+      this.settle()
+    }
+  }
+
+  private async round(signal: AbortSignal): Promise<void> {
+    const work = this.inbox.take()
+    try {
+      await this.guard.check()
+      await this.ignore.refresh()
+      this.stoppedBy = undefined
+      if (this.state !== 'starting') this.show('working')
+      if (this.undo !== undefined) await this.passes.undoDeletions()
+      this.undo?.resolve()
+      this.undo = undefined
+      const result = await this.passes.run(work, signal)
+      if (result.didWork) this.rounds++
+      this.inbox.add(result.again)
+      if (result.later.length > 0) this.addLater(result.later)
+      await this.tidyOnce()
+    } catch (error) {
+      if (signal.aborted) throw error
+      await this.stop(error, signal)
+    }
+  }
+
+  /** Whatever the broken round took may be undone: everything is looked at again, a little later. */
+  private async stop(error: unknown, signal: AbortSignal): Promise<void> {
+    this.stoppedBy = problemText(error)
+    if (!hasCode(error, 'folder.missing')) this.env.log.error('a round failed', errorFields(error))
+    this.show('stopped')
+    await sleep(this.env.clock, retryMs, signal)
+    this.inbox.addAll()
+  }
+
+  private addLater(ids: readonly string[]): void {
+    this.scope.spawn('later', async (signal) => {
+      await sleep(this.env.clock, this.settings.deleteGraceMs, signal)
+      this.inbox.add(ids)
+    })
+  }
+
+  /** Once all is in place: what earlier runs left in staging and nobody waits for, and versions past their time. */
+  private async tidyOnce(): Promise<void> {
+    if (this.isSwept || this.inbox.hasWork) return
+    this.isSwept = true
+    await this.transfers.sweep()
+    await this.versions.expire()
+  }
+
+  private async sweep(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(this.env.clock, this.settings.sweepMs, signal)
+      this.isSwept = false
+      this.inbox.addAll()
+    }
+  }
+
+  private settle(): void {
+    if (this.isPaused) this.show('paused')
+    if (this.isPaused || this.inbox.hasWork) return
+    const isComing = this.transfers.progress.waiting > 0
+    const isHeld = this.problems.count > 0 || this.passes.heldDeletions > 0
+    this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')
+  }
+
+  private show(next: FolderState): void {
+    this.state = next
+    this.events.emit('statusChanged', this.status())
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * BLAKE3 of files that may change meanwhile. Small files are read right here (7 us each); larger ones in a worker thread, so
+ * that the event loop goes on. The stat before and after must agree, else it is tried again a little later.
+ */
+import type { Clock } from '../base/clock.ts'
+import { sleep } from '../base/clock.ts'
+import { SkeinError } from '../base/errors.ts'
+import { type BlobHash, createBlobHasher } from '../blobs/hash.ts'
+import { type FileStat, type Filesystem, sameSignature } from './filesystem.ts'
+import type { HashWorkers } from './hash-workers.ts'
+
+export interface Hashed {
+  readonly hash: BlobHash
+  /** What was hashed, to the byte. */
+  readonly stat: FileStat
+}
+
+export interface Hasher {
+  /** @throws `file.changed` when it will not stand still, `not.found`, `file.denied`, `cancelled`. */
+  hash(path: string, signal: AbortSignal): Promise<Hashed>
+}
+
+/** Above this the worker pays, where there is one. */
+const inlineBytes = 256 * 1024
+const retriesMs = [20, 100, 500]
+
+export function createHasher(clock: Clock, filesystem: Filesystem, workers?: HashWorkers): Hasher {
+  const read = async (path: string, size: number): Promise<BlobHash> => {
+    await using file = await filesystem.open(path, 'read')
+    const hasher = createBlobHasher()
+    const buffer = new Uint8Array(Math.max(1, Math.min(size + 1, 1024 * 1024)))
+    for (let position = 0; ;) {
+      const got = await file.read(buffer, position)
+      if (got > 0) hasher.update(got === buffer.byteLength ? buffer : buffer.subarray(0, got))
+      position += got
+      if (got < buffer.byteLength) break
+    }
+    return hasher.digest()
+  }
+  const once = async (path: string, signal: AbortSignal): Promise<Hashed | undefined> => {
+    const before = await filesystem.lstat(path)
+    if (before === undefined) throw new SkeinError('not.found', `"${path}" is gone`)
+    if (before.kind !== 'file') throw new SkeinError('file.changed', `"${path}" is no regular file any more`)
+    const hash =
+      workers !== undefined && before.size > inlineBytes
+        ? await workers.hash(path, signal)
+        : await read(path, before.size)
+    const after = await filesystem.lstat(path)
+    return after !== undefined && sameSignature(before, after) ? { hash, stat: after } : undefined
+  }
+  return {
+    async hash(path, signal) {
+      for (const delayMs of [...retriesMs, undefined]) {
+        const hashed = await once(path, signal)
+        if (hashed !== undefined) return hashed
+        if (delayMs !== undefined) await sleep(clock, delayMs, signal)
+      }
+      throw new SkeinError('file.changed', `"${path}" changes all the time`, {
+        fix: 'it follows once it stands still',
+      })
+    },
+  }
+}

@@ -1,0 +1,34 @@
+/** Contents of a folder for other devices, read where they lie: found by hash in the index. */
+import { hasCode } from '../base/errors.ts'
+import type { BlobHash } from '../blobs/hash.ts'
+import type { OpenBlob } from '../blobs/server.ts'
+import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { FolderTree } from './folder-tree.ts'
+
+export interface BlobPlaces {
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  pathOf(parentId: string): string | undefined
+}
+
+/** A file that still looks as it did when it was hashed; the server hashes again what it sends. */
+export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise<OpenBlob | undefined> {
+  for (const row of await places.tree.rowsWithHash(hash)) {
+    const parent = places.pathOf(row.parentId)
+    if (parent === undefined || row.kind !== 'file') continue
+    try {
+      const file = await places.filesystem.open(joinPath(parent, row.diskName), 'read')
+      if (sameSignature(await file.stat(), row)) {
+        return {
+          sizeBytes: row.size,
+          read: (into, position) => file.read(into, position),
+          [Symbol.asyncDispose]: () => file.close(),
+        }
+      }
+      await file.close()
+    } catch (error) {
+      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
+    }
+  }
+  return undefined
+}

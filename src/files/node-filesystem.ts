@@ -1,0 +1,317 @@
+/**
+ * The Filesystem seam over node:fs. Metadata calls are synchronous: microseconds on a local disk, where the
+ * promise version costs 5-7 times as much; content and fsync, which may take long, run in Node's thread pool.
+ */
+import * as fs from 'node:fs'
+import { promisify } from 'node:util'
+import { SkeinError } from '../base/errors.ts'
+import { type ContainedRoot, createContainedRoot } from './contained-path.ts'
+import { filesystemError } from './filesystem-error.ts'
+import {
+  type DirectoryEntry,
+  type FileKind,
+  type FileStat,
+  type Filesystem,
+  type OpenFile,
+  parentOf,
+  sameSignature,
+  type WatchEvent,
+} from './filesystem.ts'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
+/** inotify watches one directory at a time; FSEvents and ReadDirectoryChangesW a whole tree. */
+const watchesTrees = process.platform === 'darwin' || process.platform === 'win32'
+const readAt = promisify(fs.read)
+const writeAt = promisify(fs.write)
+const syncHandle = promisify(fs.fsync)
+const closeHandle = promisify(fs.close)
+
+/** @param root absolute path of an existing directory; the root itself may be reached through symlinks. */
+export function createNodeFilesystem(root: string): Filesystem {
+  const contained = createContainedRoot(root)
+  let folds: boolean | undefined
+  const run = <T>(doing: string, path: string, act: (absolute: string) => T): Promise<T> => {
+    try {
+      return Promise.resolve(contained.within(path, act))
+    } catch (error) {
+      return Promise.reject(filesystemError(error, doing, path))
+    }
+  }
+  return {
+    lstat: (path) => {
+      try {
+        return Promise.resolve(
+          contained.within(path, (absolute) => toStat(fs.lstatSync(absolute, { bigint: true }))),
+        )
+      } catch (error) {
+        if (isAbsence(error)) return Promise.resolve(undefined)
+        return Promise.reject(filesystemError(error, 'look at', path))
+      }
+    },
+    readDirectory: (path) => run('list', path, listDirectory),
+    readLink: (path) =>
+      run('read the link', path, (absolute) =>
+        decodeTarget(fs.readlinkSync(absolute, { encoding: 'buffer' })),
+      ),
+    open: (path, mode) => run('open', path, (absolute) => openFile(absolute, path, mode)),
+    makeDirectory: (path) => run('make the directory', path, (absolute) => fs.mkdirSync(absolute)),
+    makeSymlink: (target, path) => run('make the link', path, (absolute) => fs.symlinkSync(target, absolute)),
+    link: (from, to) =>
+      run('link', to, (toAbsolute) =>
+        contained.within(from, (fromAbsolute) => fs.linkSync(fromAbsolute, toAbsolute)),
+      ),
+    renameIf: (from, to, expected) =>
+      run('rename', to, (toAbsolute) =>
+        contained.within(from, (fromAbsolute) => {
+          if (expected === undefined) return renameToNothing(fromAbsolute, toAbsolute)
+          const found = statOrAbsent(toAbsolute)
+          if (found === undefined || !sameSignature(found, expected)) return false
+          fs.renameSync(fromAbsolute, toAbsolute)
+          return true
+        }),
+      ),
+    unlink: (path) => run('remove', path, (absolute) => fs.unlinkSync(absolute)),
+    removeDirectory: (path) => run('remove the directory', path, (absolute) => fs.rmdirSync(absolute)),
+    setMode: (path, mode) => run('set the mode of', path, (absolute) => setModeNoFollow(absolute, mode)),
+    syncDirectory: (path) => syncDirectory(contained, path),
+    watch: (path, listener) => watchDirectory(contained, path, listener),
+    watchesTrees,
+    get foldsNames() {
+      folds ??= probeFolding(contained)
+      return folds
+    },
+  }
+}
+
+const isAbsence = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP')
+
+function toStat(stat: fs.BigIntStats): FileStat {
+  const kind: FileKind = stat.isFile()
+    ? 'file'
+    : stat.isDirectory()
+      ? 'directory'
+      : stat.isSymbolicLink()
+        ? 'symlink'
+        : 'other'
+  return {
+    kind,
+    size: kind === 'directory' ? 0 : Number(stat.size),
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    ino: stat.ino,
+    dev: stat.dev,
+    mode: Number(stat.mode) & 0o7777,
+    links: Number(stat.nlink),
+  }
+}
+
+function statOrAbsent(absolute: string): FileStat | undefined {
+  try {
+    return toStat(fs.lstatSync(absolute, { bigint: true }))
+  } catch (error) {
+    if (isAbsence(error)) return undefined
+    throw error
+  }
+}
+
+function listDirectory(absolute: string): readonly DirectoryEntry[] {
+  // The path could be a symlink put there meanwhile: hold the directory itself while it is read
+  const handle = fs.openSync(absolute, O_RDONLY | O_NOFOLLOW | O_DIRECTORY)
+  try {
+    const place = process.platform === 'linux' ? `/proc/self/fd/${handle}` : absolute
+    const names = fs.readdirSync(place)
+    const entries: DirectoryEntry[] = []
+    const suspicious = names.some((name) => name.includes('\ufffd'))
+    for (const { name, readable } of suspicious
+      ? namesFromBytes(place)
+      : names.map((name) => ({ name, readable: true }))) {
+      if (!readable) {
+        entries.push({ name, stat: undefined })
+        continue
+      }
+      const stat = statOrAbsent(`${place}/${name}`)
+      if (stat !== undefined) entries.push({ name, stat })
+    }
+    return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
+/** A name with U+FFFD either really contains it or is not UTF-8: only the bytes tell. */
+function namesFromBytes(place: string): readonly { readonly name: string; readonly readable: boolean }[] {
+  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  return fs.readdirSync(place, { encoding: 'buffer' }).map((bytes) => {
+    try {
+      return { name: strict.decode(bytes), readable: true }
+    } catch {
+      // because: TextDecoder throws exactly when the bytes are not UTF-8, which is the answer
+      return { name: bytes.toString('latin1'), readable: false }
+    }
+  })
+}
+
+function decodeTarget(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (error) {
+    throw new SkeinError('file.unsupported', 'the target of a symbolic link is not valid UTF-8', {
+      cause: error,
+      fix: 'make the link again with a UTF-8 target',
+    })
+  }
+}
+
+function openFile(absolute: string, path: string, mode: 'read' | 'write' | 'create'): OpenFile {
+  const flags = { read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT | O_EXCL }[mode]
+  const handle = fs.openSync(absolute, flags | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0), 0o600)
+  if (!fs.fstatSync(handle).isFile()) {
+    fs.closeSync(handle)
+    throw new SkeinError('file.changed', `"${path}" is no regular file`)
+  }
+  let open = true
+  const guard = async <T>(doing: string, act: () => Promise<T> | T): Promise<T> => {
+    try {
+      return await act()
+    } catch (error) {
+      throw filesystemError(error, doing, path)
+    }
+  }
+  const close = async (): Promise<void> => {
+    if (!open) return
+    open = false
+    await guard('close', () => closeHandle(handle))
+  }
+  return {
+    stat: () => guard('look at', () => toStat(fs.fstatSync(handle, { bigint: true }))),
+    read: (into, position) => guard('read', () => readFully(handle, into, position)),
+    write: (bytes, position) => guard('write', () => writeFully(handle, bytes, position)),
+    truncate: (sizeBytes) => guard('cut', () => fs.ftruncateSync(handle, sizeBytes)),
+    setModified: (mtimeNs) =>
+      guard('set the time of', () => {
+        const seconds = Number(mtimeNs) / 1e9
+        fs.futimesSync(handle, seconds, seconds)
+      }),
+    setMode: (bits) => guard('set the mode of', () => fs.fchmodSync(handle, bits)),
+    sync: () => guard('sync', () => syncHandle(handle)),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function readFully(handle: number, into: Uint8Array, position: number): Promise<number> {
+  let done = 0
+  while (done < into.byteLength) {
+    const { bytesRead } = await readAt(handle, into, done, into.byteLength - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
+
+async function writeFully(handle: number, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < bytes.byteLength) {
+    const { bytesWritten } = await writeAt(handle, bytes, done, bytes.byteLength - done, position + done)
+    done += bytesWritten
+  }
+}
+
+/** link + unlink instead of rename: the kernel refuses when anything stands at `to`, so no check can be too early. */
+function renameToNothing(from: string, to: string): boolean {
+  const source = fs.lstatSync(from)
+  if (!source.isDirectory()) {
+    try {
+      fs.linkSync(from, to)
+      fs.unlinkSync(from)
+      return true
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === 'EEXIST') return false
+      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK' && code !== 'ENOSYS') throw error
+      // No hard links here: fall through to check and rename
+    }
+  }
+  if (statOrAbsent(to) !== undefined) return false
+  fs.renameSync(from, to)
+  return true
+}
+
+function setModeNoFollow(absolute: string, mode: number): void {
+  const handle = fs.openSync(absolute, O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0))
+  try {
+    fs.fchmodSync(handle, mode)
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
+async function syncDirectory(contained: ContainedRoot, path: string): Promise<void> {
+  if (process.platform === 'win32') return // because: Windows cannot sync a directory; NTFS journals renames
+  try {
+    const handle = contained.within(path, (absolute) =>
+      fs.openSync(absolute, O_RDONLY | O_NOFOLLOW | O_DIRECTORY),
+    )
+    try {
+      await syncHandle(handle)
+    } finally {
+      await closeHandle(handle)
+    }
+  } catch (error) {
+    throw filesystemError(error, 'sync', path)
+  }
+}
+
+function watchDirectory(
+  contained: ContainedRoot,
+  path: string,
+  listener: (event: WatchEvent) => void,
+): Disposable {
+  let watcher: fs.FSWatcher
+  try {
+    watcher = contained.within(path, (absolute) =>
+      fs.watch(absolute, { persistent: false, recursive: watchesTrees }),
+    )
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOSPC' || code === 'EMFILE') {
+      throw new SkeinError('limit.exceeded', 'the system has no file watches left', {
+        cause: error,
+        fix: 'raise fs.inotify.max_user_watches; until then the folder is polled',
+      })
+    }
+    throw filesystemError(error, 'watch', path)
+  }
+  watcher.on('change', (_kind, name) =>
+    listener({
+      kind: 'changed',
+      name: typeof name === 'string' ? name.replaceAll('\\', watchesTrees ? '/' : '\\') : undefined,
+    }),
+  )
+  watcher.on('error', () => listener({ kind: 'ended' }))
+  watcher.on('close', () => listener({ kind: 'ended' }))
+  return {
+    [Symbol.dispose]: () => {
+      watcher.removeAllListeners()
+      watcher.close()
+    },
+  }
+}
+
+/** Asks the disk whether our own folder answers to another spelling; false while it is not there yet. */
+function probeFolding(contained: ContainedRoot): boolean {
+  const stat = (path: string): FileStat | undefined => {
+    try {
+      return contained.within(path, statOrAbsent)
+    } catch (error) {
+      if (isAbsence(error)) return undefined
+      throw filesystemError(error, 'look at', path)
+    }
+  }
+  const plain = stat(parentOf('.skein/x'))
+  const upper = stat('.SKEIN')
+  return plain !== undefined && upper !== undefined && plain.ino === upper.ino
+}

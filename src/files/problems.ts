@@ -1,0 +1,46 @@
+/** What keeps single files of a folder from being in sync: by path, with cause and fix. Bounded; the rest is counted. */
+import { asSkeinError } from '../base/errors.ts'
+import { parentOf } from './filesystem.ts'
+
+/** What a person is told about one place. */
+export interface ProblemText {
+  readonly cause: string
+  readonly fix: string
+}
+
+export function problemText(error: unknown): ProblemText {
+  const known = asSkeinError(error)
+  return { cause: known.message, fix: known.fix ?? 'it is tried again by itself' }
+}
+
+export interface Problem extends ProblemText {
+  readonly path: string
+}
+
+export interface Problems {
+  set(path: string, text: ProblemText): void
+  clear(path: string): void
+  /** Of the direct children of a directory: it is looked at anew. */
+  clearIn(directory: string): void
+  list(): readonly Problem[]
+  readonly count: number
+}
+
+const maxProblems = 1_000
+
+export function createProblems(): Problems {
+  const byPath = new Map<string, ProblemText>()
+  return {
+    set(path, text) {
+      if (byPath.size < maxProblems || byPath.has(path)) byPath.set(path, text)
+    },
+    clear: (path) => void byPath.delete(path),
+    clearIn(directory) {
+      for (const path of byPath.keys()) if (parentOf(path) === directory) byPath.delete(path)
+    },
+    list: () => [...byPath].map(([path, text]) => ({ path, ...text })),
+    get count() {
+      return byPath.size
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** The marker in `.skein/marker`: proves before every pass that the root is the folder the index describes. */
+import { SkeinError } from '../base/errors.ts'
+import type { SpaceId } from '../base/ids.ts'
+import { encodeId } from '../base/ids.ts'
+import type { Random } from '../base/random.ts'
+import { rowFor } from './apply.ts'
+import { ensureDirectory, type Filesystem } from './filesystem.ts'
+import type { FolderTree } from './folder-tree.ts'
+import { internalFolder } from './names.ts'
+import { judgeRoot } from './safety.ts'
+import { stagingFolder } from './transfers.ts'
+
+export const markerFile = `${internalFolder}/marker`
+
+export interface RootGuard {
+  /** Sets a folder up at first use. @throws `folder.missing` when this is not the folder we know: nothing may be decided then. */
+  check(): Promise<void>
+}
+
+export function createRootGuard(parts: {
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  readonly random: Random
+  readonly spaceId: SpaceId
+}): RootGuard {
+  const { tree, filesystem } = parts
+  const readMarker = async (): Promise<string | undefined> => {
+    if ((await filesystem.lstat(markerFile))?.kind !== 'file') return undefined
+    await using file = await filesystem.open(markerFile, 'read')
+    const bytes = new Uint8Array(200)
+    return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes, 0))).trim()
+  }
+  const setUp = async (): Promise<void> => {
+    const marker = `${parts.spaceId} ${encodeId(parts.random.bytes(16))}`
+    await ensureDirectory(filesystem, internalFolder)
+    const there = await filesystem.lstat(markerFile)
+    await using file = await filesystem.open(markerFile, there === undefined ? 'create' : 'write')
+    await file.truncate(0)
+    await file.write(new TextEncoder().encode(`${marker}\n`), 0)
+    await file.sync()
+    await filesystem.syncDirectory(internalFolder)
+    const stat = await filesystem.lstat('')
+    if (stat === undefined) throw missing('it is gone')
+    const data = {
+      kind: 'directory',
+      hash: undefined,
+      size: 0,
+      mtimeNs: 0n,
+      executable: false,
+      target: marker,
+    } as const
+    await tree.commit(
+      [],
+      [
+        {
+          kind: 'put',
+          row: rowFor({ ...data, nodeId: tree.rootId, parentId: '', name: '', version: '' }, '', stat),
+        },
+      ],
+    )
+  }
+  return {
+    async check() {
+      const recordedMarker = (await tree.row('', ''))?.target
+      const isDirectory = (await filesystem.lstat(''))?.kind === 'directory'
+      const state = judgeRoot({
+        recordedMarker,
+        foundMarker: isDirectory ? await readMarker() : undefined,
+        isDirectory,
+      })
+      if (state === 'missing') throw missing('its marker is not there: is the disk mounted?')
+      if (state === 'foreign') throw missing('it carries the marker of another folder')
+      if (state === 'first-use') await setUp()
+      await ensureDirectory(filesystem, stagingFolder)
+    },
+  }
+}
+
+const missing = (why: string): SkeinError =>
+  new SkeinError('folder.missing', `the shared folder is not usable: ${why}`, {
+    fix: 'mount or restore it, or share it anew; nothing was deleted',
+  })

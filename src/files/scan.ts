@@ -1,0 +1,157 @@
+/**
+ * Looks at one directory in all three trees and says for each name what is there. Watches before it lists, so that what
+ * changes afterwards is announced. Reads no content; whoever needs a hash asks for it (ingest.ts).
+ */
+import type { Directories } from './directories.ts'
+import { type FileStat, type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { FolderTree, SyncedRow, TreeEntry } from './folder-tree.ts'
+import type { IgnoreRules } from './ignore.ts'
+import { explainNameProblem, isInternal, nameProblem } from './names.ts'
+import type { Problems } from './problems.ts'
+import type { Watcher } from './watch.ts'
+
+/** One name of one directory. */
+export interface Seen {
+  readonly parentId: string
+  readonly parentPath: string
+  readonly name: string
+  readonly diskName: string
+  readonly row: SyncedRow | undefined
+  readonly stat: FileStat | undefined
+  readonly here: TreeEntry | undefined
+  /** Every visible version of the row's node, as far as it is shown in this directory; undefined: not looked. */
+  readonly versions: readonly TreeEntry[] | undefined
+}
+
+export interface ScanPlace {
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  readonly directories: Directories
+  readonly watcher: Watcher
+  readonly problems: Problems
+  ignore(): IgnoreRules
+}
+
+export const pathOfSeen = (seen: Pick<Seen, 'parentPath' | 'diskName'>): string =>
+  joinPath(seen.parentPath, seen.diskName)
+
+/** Everything that stands in a directory on any side. A directory that is not on the disk shows what rows and document say. */
+export async function scanDirectory(
+  place: ScanPlace,
+  parentId: string,
+  parentPath: string,
+): Promise<readonly Seen[]> {
+  const stats = await listDisk(place, parentPath)
+  place.problems.clearIn(parentPath)
+  const rows = new Map((await place.tree.rows(parentId)).map((row) => [row.name, row]))
+  const entries = await place.tree.children(parentId)
+  const children = new Map(entries.map((entry) => [entry.name, entry]))
+  const byNode = new Map<string, TreeEntry[]>()
+  for (const entry of entries)
+    for (const id of entry.nodes) byNode.set(id, [...(byNode.get(id) ?? []), entry])
+  const byDiskName = new Map([...rows.values()].map((row) => [row.diskName, row.name]))
+  const onDisk = new Map<string, { readonly diskName: string; readonly stat: FileStat }>()
+  for (const [diskName, stat] of stats) {
+    const path = joinPath(parentPath, diskName)
+    const known = byDiskName.get(diskName)
+    if (
+      (known === undefined && isInternal(diskName)) ||
+      place.ignore().ignores(path, stat?.kind === 'directory')
+    )
+      continue
+    const name = known ?? diskName.normalize('NFC')
+    const trouble = stat === undefined ? explainNameProblem('not-unicode') : entryTrouble(name, stat)
+    if (trouble !== undefined) place.problems.set(path, { cause: trouble, fix: 'rename or remove it' })
+    else if (onDisk.has(name))
+      place.problems.set(path, {
+        cause: 'another file here has the same name in another Unicode form',
+        fix: 'rename one of them',
+      })
+    else if (stat !== undefined) onDisk.set(name, { diskName, stat })
+    // A place that cannot be looked at is left alone on every side
+    if (trouble !== undefined) {
+      rows.delete(name)
+      children.delete(name)
+    }
+  }
+  const seen: Seen[] = []
+  for (const name of new Set([...onDisk.keys(), ...rows.keys(), ...children.keys()])) {
+    const row = rows.get(name)
+    const here = children.get(name)
+    const diskName = onDisk.get(name)?.diskName ?? row?.diskName ?? name
+    const isDirectory = (onDisk.get(name)?.stat.kind ?? row?.kind ?? here?.kind) === 'directory'
+    if (place.ignore().ignores(joinPath(parentPath, name), isDirectory)) continue
+    seen.push({
+      parentId,
+      parentPath,
+      name,
+      diskName,
+      row,
+      stat: onDisk.get(name)?.stat,
+      here,
+      versions: row === undefined ? undefined : byNode.get(row.nodeId),
+    })
+  }
+  return seen
+}
+
+export interface NamedPlace {
+  readonly parentId: string
+  readonly name: string
+  /** What the document is expected to have there: a hint. */
+  readonly nodeId: string
+}
+
+/** One name, looked at again. */
+export async function scanPlace(
+  place: ScanPlace,
+  { parentId, name, nodeId }: NamedPlace,
+): Promise<Seen | undefined> {
+  const parentPath = place.directories.pathOf(parentId)
+  if (parentPath === undefined) return undefined
+  const row = await place.tree.row(parentId, name)
+  const here = await place.tree.child(parentId, name, nodeId)
+  const diskName = row?.diskName ?? name
+  const stat = await place.filesystem.lstat(joinPath(parentPath, diskName))
+  return { parentId, parentPath, name, diskName, row, stat, here, versions: undefined }
+}
+
+async function listDisk(
+  place: ScanPlace,
+  path: string,
+): Promise<readonly (readonly [string, FileStat | undefined])[]> {
+  const stat = await place.filesystem.lstat(path)
+  if (stat?.kind !== 'directory') return []
+  place.watcher.add(path, stat)
+  return (await place.filesystem.readDirectory(path)).map((entry) => [entry.name, entry.stat])
+}
+
+function entryTrouble(name: string, stat: FileStat): string | undefined {
+  const problem = nameProblem(name)
+  if (problem !== undefined) return explainNameProblem(problem)
+  return stat.kind === 'other' ? 'it is a pipe, socket or device' : undefined
+}
+
+/** Whether the disk is by all appearance what the row says; undefined when only the content can tell. */
+export function looksSame(row: SyncedRow, stat: FileStat): boolean | undefined {
+  if (row.kind !== stat.kind) return false
+  if (row.kind === 'directory') return true
+  return sameSignature(row, stat) && !row.isRacy ? true : undefined
+}
+
+/**
+ * Where the document has the row's version: that very version, else the one that replaced it, unless another row
+ * stands for that one already (a copy was fetched, or copies were told apart by a split).
+ */
+export async function findOwn(
+  tree: FolderTree,
+  row: SyncedRow,
+  { here, versions }: Pick<Seen, 'here' | 'versions'>,
+): Promise<TreeEntry | undefined> {
+  if (here?.nodeId === row.nodeId && here.version === row.version) return here
+  const entries = versions ?? (await tree.entries(row.nodeId))
+  const own = entries.find((entry) => entry.version === row.version) ?? entries[0]
+  if (own === undefined || (own.parentId === row.parentId && own.name === row.name)) return own
+  const claimed = await tree.row(own.parentId, own.name)
+  return claimed?.nodeId === own.nodeId && claimed.version === own.version ? undefined : own
+}

@@ -1,0 +1,278 @@
+/**
+ * Contents on their way into staging: each hash once, small ones many at a time, large ones few. A finished one waits in
+ * `.skein/tmp/<hash>`, verified, until its place is looked at again; a broken one goes on there later.
+ */
+import { backoffMs } from '../base/backoff.ts'
+import type { Env } from '../base/env.ts'
+import { asSkeinError, hasCode, type SkeinError } from '../base/errors.ts'
+import type { BlobFile, Wanted } from '../blobs/download.ts'
+import { type BlobHash, createBlobHasher, isBlobHash } from '../blobs/hash.ts'
+import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { Directories } from './directories.ts'
+import type { FolderTree } from './folder-tree.ts'
+import { internalFolder } from './names.ts'
+import type { NamedPlace } from './scan.ts'
+
+/** Gets a content from any other device into `file`; see blobs/exchange.ts. */
+export type FetchContent = (wanted: Wanted, file: BlobFile) => Promise<void>
+
+/** A place that waits for a content. */
+export interface Waiting extends NamedPlace {
+  readonly path: string
+}
+
+/** A place whose content is staged. */
+export interface ReadyPlace extends Waiting {
+  readonly hash: BlobHash
+}
+
+export interface Transfers extends AsyncDisposable {
+  want(place: Waiting, hash: BlobHash, sizeBytes: number): void
+  /** Staged path of a content that is complete, undefined while it is not. */
+  staged(hash: BlobHash): string | undefined
+  /** The staged file was moved to its place. */
+  used(hash: BlobHash): void
+  /** The staged content is not needed after all. */
+  discard(hash: BlobHash): Promise<void>
+  /** Removes from staging what nobody waits for. */
+  sweep(): Promise<void>
+  /** Tries again what failed. */
+  retry(): void
+  readonly progress: TransferProgress
+}
+
+export interface TransferProgress {
+  readonly waiting: number
+  readonly doneBytes: number
+  readonly totalBytes: number
+}
+
+export interface TransferEvents {
+  onReady(places: readonly ReadyPlace[]): void
+  onFailed(places: readonly Waiting[], error: SkeinError): void
+}
+
+export const stagingFolder = `${internalFolder}/tmp`
+
+interface Job {
+  readonly hash: BlobHash
+  readonly sizeBytes: number
+  readonly places: Map<string, Waiting>
+  state: 'queued' | 'running' | 'failed'
+  readonly abort: AbortController
+  attempts: number
+}
+
+/** A source may be in the middle of a change: asked again soon, then less and less. */
+const retryBackoff = { firstMs: 100, maxMs: 30_000 }
+
+type JobSize = 'small' | 'large'
+const smallBytes = 1024 * 1024
+const atOnce = { small: 32, large: 4 } as const
+
+export interface TransferParts {
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  readonly directories: Directories
+  readonly fetch: FetchContent
+}
+
+export function createTransfers(env: Env, parts: TransferParts, events: TransferEvents): Transfers {
+  return new StagedTransfers(env, parts, events)
+}
+
+class StagedTransfers implements Transfers {
+  private readonly env: Env
+  private readonly parts: TransferParts
+  private readonly events: TransferEvents
+  private readonly jobs = new Map<BlobHash, Job>()
+  private readonly byPlace = new Map<string, Job>()
+  private readonly ready = new Map<BlobHash, string>()
+  private readonly running = new Set<Promise<void>>()
+  private readonly timers = new Set<Disposable>()
+  /** Jobs that may start, in order; apart from all jobs, so that a start costs the same however many wait. */
+  private readonly startable: { readonly [K in JobSize]: Job[] } = { small: [], large: [] }
+  private readonly active: { [K in JobSize]: number } = { small: 0, large: 0 }
+  private isDisposed = false
+  private doneBytes = 0
+  private totalBytes = 0
+
+  constructor(env: Env, parts: TransferParts, events: TransferEvents) {
+    this.env = env
+    this.parts = parts
+    this.events = events
+  }
+
+  get progress(): TransferProgress {
+    return { waiting: this.jobs.size, doneBytes: this.doneBytes, totalBytes: this.totalBytes }
+  }
+
+  want(place: Waiting, hash: BlobHash, sizeBytes: number): void {
+    if (this.isDisposed) return
+    const key = joinPath(place.parentId, place.name)
+    this.leave(key, hash)
+    let job = this.jobs.get(hash)
+    if (job === undefined) {
+      const abort = new AbortController()
+      job = { hash, sizeBytes, places: new Map(), state: 'queued', abort, attempts: 0 }
+      this.jobs.set(hash, job)
+      this.enqueue(job)
+      this.totalBytes += sizeBytes
+    }
+    job.places.set(key, place)
+    this.byPlace.set(key, job)
+    this.pump()
+  }
+
+  staged(hash: BlobHash): string | undefined {
+    return this.ready.get(hash)
+  }
+
+  used(hash: BlobHash): void {
+    this.ready.delete(hash)
+  }
+
+  async sweep(): Promise<void> {
+    for (const { name } of await this.parts.filesystem.readDirectory(stagingFolder)) {
+      const isWanted = isBlobHash(name) && (this.jobs.has(name) || this.ready.has(name))
+      if (!isWanted) await this.parts.filesystem.unlink(joinPath(stagingFolder, name))
+    }
+  }
+
+  async discard(hash: BlobHash): Promise<void> {
+    const path = this.ready.get(hash)
+    this.ready.delete(hash)
+    if (path !== undefined && !this.jobs.has(hash)) await this.parts.filesystem.unlink(path)
+  }
+
+  retry(): void {
+    for (const job of this.jobs.values()) if (job.state === 'failed') this.enqueue(job)
+    this.pump()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isDisposed = true
+    for (const timer of this.timers) timer[Symbol.dispose]()
+    for (const job of this.jobs.values()) job.abort.abort()
+    await Promise.allSettled(this.running)
+  }
+
+  /** A place that waits for something else from now on. */
+  private leave(key: string, hash: BlobHash): void {
+    const before = this.byPlace.get(key)
+    if (before === undefined || before.hash === hash) return
+    before.places.delete(key)
+    if (before.places.size > 0) return
+    before.abort.abort()
+    if (before.state !== 'running') this.drop(before)
+  }
+
+  private drop(job: Job): void {
+    this.jobs.delete(job.hash)
+    for (const key of job.places.keys()) if (this.byPlace.get(key) === job) this.byPlace.delete(key)
+  }
+
+  private enqueue(job: Job): void {
+    job.state = 'queued'
+    this.startable[job.sizeBytes <= smallBytes ? 'small' : 'large'].push(job)
+  }
+
+  private pump(): void {
+    for (const kind of ['small', 'large'] as const) {
+      while (!this.isDisposed && this.active[kind] < atOnce[kind]) {
+        const job = this.startable[kind].shift()
+        if (job === undefined) break
+        if (job.state === 'queued' && this.jobs.get(job.hash) === job) this.start(job, kind)
+      }
+    }
+  }
+
+  private start(job: Job, kind: JobSize): void {
+    job.state = 'running'
+    this.active[kind]++
+    const task = this.run(job).finally(() => {
+      this.active[kind]--
+      this.running.delete(task)
+      if (this.jobs.size === 0) this.doneBytes = this.totalBytes = 0
+      this.pump()
+    })
+    this.running.add(task)
+  }
+
+  private async run(job: Job): Promise<void> {
+    try {
+      const path = await this.bring(job)
+      this.ready.set(job.hash, path)
+      this.drop(job)
+      if (job.places.size === 0) await this.discard(job.hash)
+      else this.events.onReady([...job.places.values()].map((place) => ({ ...place, hash: job.hash })))
+    } catch (error) {
+      job.state = 'failed'
+      if (job.places.size === 0 || this.isDisposed) {
+        this.drop(job)
+        return
+      }
+      this.retryLater(job)
+      const known = asSkeinError(error)
+      if (!hasCode(known, 'cancelled')) this.events.onFailed([...job.places.values()], known)
+    }
+  }
+
+  private async bring(job: Job): Promise<string> {
+    const { filesystem, fetch } = this.parts
+    const path = joinPath(stagingFolder, job.hash)
+    const there = await filesystem.lstat(path)
+    await using file = await filesystem.open(path, there === undefined ? 'create' : 'write')
+    if (!(await copyLocal(this.parts, job, file))) {
+      const onProgress = (bytes: number): void => {
+        this.doneBytes += bytes
+      }
+      await fetch({ hash: job.hash, sizeBytes: job.sizeBytes, signal: job.abort.signal, onProgress }, file)
+    }
+    // Many at once here, so that the round that puts it in place does not wait for the disk file by file
+    await file.sync()
+    return path
+  }
+
+  private retryLater(job: Job): void {
+    const delayMs = backoffMs(job.attempts++, retryBackoff, this.env.random)
+    const timer = this.env.clock.setTimer(delayMs, () => {
+      this.timers.delete(timer)
+      if (job.state === 'failed') this.enqueue(job)
+      this.pump()
+    })
+    this.timers.add(timer)
+  }
+}
+
+/** The same content may stand elsewhere in this folder: a copied or moved file costs no network. */
+async function copyLocal(parts: TransferParts, job: Job, file: BlobFile): Promise<boolean> {
+  for (const row of await parts.tree.rowsWithHash(job.hash)) {
+    const parent = parts.directories.pathOf(row.parentId)
+    if (parent === undefined) continue
+    const stat = await parts.filesystem.lstat(joinPath(parent, row.diskName))
+    if (stat === undefined || !sameSignature(stat, row)) continue
+    try {
+      await using from = await parts.filesystem.open(joinPath(parent, row.diskName), 'read')
+      await file.truncate(0)
+      if ((await copyContent(from, file)) === job.hash) return true
+      await file.truncate(0)
+    } catch (error) {
+      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied')) throw error
+    }
+  }
+  return false
+}
+
+async function copyContent(from: BlobFile, to: BlobFile): Promise<BlobHash> {
+  const hasher = createBlobHasher()
+  const buffer = new Uint8Array(1024 * 1024)
+  for (let position = 0; ;) {
+    const got = await from.read(buffer, position)
+    const part = buffer.subarray(0, got)
+    hasher.update(part)
+    if (got > 0) await to.write(part, position)
+    position += got
+    if (got < buffer.byteLength) return hasher.digest()
+  }
+}

@@ -1,0 +1,112 @@
+/** What the peer itself can find wrong, each with its cause and the one fix. */
+import { networkInterfaces } from 'node:os'
+import type { Env } from '../base/env.ts'
+import type { DoctorCheck, LinkStatus, SpaceStatus } from './api.ts'
+import type { Documents } from './documents.ts'
+import type { Settings } from './settings.ts'
+
+export interface DoctorView {
+  readonly env: Env
+  readonly settings: Settings
+  readonly addresses: readonly string[]
+  readonly links: readonly LinkStatus[]
+  readonly spaces: readonly SpaceStatus[]
+  readonly documents: Documents
+  readonly isMember: boolean
+}
+
+/** A wall clock before this is certainly wrong: this program did not exist. */
+const earliestMs = Date.UTC(2026, 0, 1)
+
+export function examine(view: DoctorView): readonly DoctorCheck[] {
+  return [
+    checkMembership(view.isMember),
+    checkClock(view.env.clock.nowMs()),
+    checkInterfaces(view.settings),
+    checkListening(view.addresses),
+    checkStore(view.documents),
+    ...view.links.map(checkLink),
+    ...view.spaces.filter((space) => space.state !== 'not-joined').map(checkSpace),
+  ]
+}
+
+const good = (name: string): DoctorCheck => ({ name, ok: true })
+const bad = (name: string, cause: string, fix: string): DoctorCheck => ({ name, ok: false, cause, fix })
+
+function checkMembership(isMember: boolean): DoctorCheck {
+  const name = 'membership'
+  if (isMember) return good(name)
+  return bad(
+    name,
+    'this device was removed from its mesh',
+    'pair it again: skein pair on a device of the mesh, then skein pair CODE here',
+  )
+}
+
+function checkClock(nowMs: number): DoctorCheck {
+  const name = 'clock'
+  if (nowMs >= earliestMs) return good(name)
+  return bad(
+    name,
+    `the clock says ${new Intl.DateTimeFormat('en', { dateStyle: 'long' }).format(nowMs)}`,
+    'set the clock (timedatectl set-ntp true)',
+  )
+}
+
+function checkInterfaces(settings: Settings): DoctorCheck {
+  const name = 'network interfaces'
+  const found = Object.entries(networkInterfaces())
+  const usable = found.filter(([, addresses]) => addresses?.some((address) => !address.internal))
+  const { interfaces } = settings
+  if (interfaces !== undefined) {
+    const missing = interfaces.filter((wanted) => !found.some(([known]) => known === wanted))
+    if (missing.length === 0) return good(name)
+    return bad(
+      name,
+      `there is no interface ${missing.join(', ')}`,
+      `use one of ${found.map(([known]) => known).join(', ')} in settings.json`,
+    )
+  }
+  if (usable.length > 0) return good(name)
+  return bad(
+    name,
+    'no network interface is up',
+    'connect to a network; changes are exchanged as soon as there is one',
+  )
+}
+
+function checkListening(addresses: readonly string[]): DoctorCheck {
+  const name = 'listening'
+  if (addresses.length > 0) return good(name)
+  return bad(
+    name,
+    'no address could be bound, so others cannot reach this device',
+    'check "listen" in settings.json',
+  )
+}
+
+function checkStore({ host }: Documents): DoctorCheck {
+  const name = 'store'
+  if (host.store.status === 'open') return good(name)
+  return bad(
+    name,
+    'the document store does not take writes',
+    'check the disk of the home (space, dmesg); it reopens by itself',
+  )
+}
+
+function checkLink(link: LinkStatus): DoctorCheck {
+  const name = `link to ${link.name}`
+  if (link.state === 'up') return good(name)
+  return bad(
+    name,
+    link.reason ?? link.state,
+    `check that it is on, runs Skein (skein up) and shares a network with this device`,
+  )
+}
+
+function checkSpace(space: SpaceStatus): DoctorCheck {
+  const name = `space ${space.name}`
+  if (space.reason === undefined) return good(name)
+  return bad(name, space.reason, 'skein spaces shows more; most problems are retried by themselves')
+}

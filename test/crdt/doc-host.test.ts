@@ -1,0 +1,73 @@
+/** Loading, forgetting and folding of documents. */
+import { expect, test } from 'vitest'
+import { crc32c } from '../../src/base/crc32.ts'
+import { createDocHost } from '../../src/crdt/doc-host.ts'
+import { openStore } from '../../src/crdt/store.ts'
+import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
+import { createMemoryWitness } from '../../src/crdt/witness.ts'
+import { testEnv } from './rig.ts'
+
+test('CRC-32C gives the values of RFC 3720', () => {
+  expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa)
+  expect(crc32c(new Uint8Array(32).fill(255))).toBe(0x62a8ab43)
+  expect(crc32c(Uint8Array.from({ length: 32 }, (_, index) => index))).toBe(0x46dd794e)
+  const text = new TextEncoder().encode('123456789')
+  expect(crc32c(text)).toBe(0xe3069283)
+  expect(crc32c(text.subarray(4), crc32c(text.subarray(0, 4)))).toBe(0xe3069283)
+})
+
+test('few documents stay in memory, none is forgotten with changes unstored, digests survive', async () => {
+  const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
+  const store = await openStore(testEnv(), { open: disk.open, witness })
+  const host = await createDocHost(testEnv(), store, { loadedDocuments: 3 })
+  const names = Array.from({ length: 20 }, (_, index) => `doc-${index}`)
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(
+      names.map((name) => host.transact([name], (doc) => doc(name).getArray('l').push([round]))),
+    )
+  }
+  const digests = await Promise.all(names.map((name) => host.digest(name)))
+  for (const name of names) {
+    expect(await host.read([name], (doc) => doc(name).getArray('l').toArray())).toEqual([0, 1, 2, 3, 4])
+  }
+  await host.close()
+  await store.close()
+  const again = await openStore(testEnv({ seed: 2 }), { open: disk.open, witness })
+  const later = await createDocHost(testEnv({ seed: 2 }), again)
+  expect([...later.names()].sort()).toEqual([...names].sort())
+  expect(await Promise.all(names.map((name) => later.digest(name)))).toEqual(digests)
+  await later.close()
+  await again.close()
+})
+
+test('a long log is folded into a snapshot, and rows of a change are in its batch', async () => {
+  const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
+  const store = await openStore(testEnv(), { open: disk.open, witness })
+  const host = await createDocHost(testEnv(), store)
+  for (let index = 0; index < 200; index++) {
+    const rows = [{ type: 'put', key: `z!${index}`, value: Uint8Array.of(index) }] as const
+    await host.transact(['doc'], (doc) => doc('doc').getArray('l').push([index]), rows)
+  }
+  const updates = [...disk.raw.keys()].filter((key) => key.startsWith('u!'))
+  expect(updates.length).toBeLessThanOrEqual(65)
+  expect([...disk.raw.keys()].filter((key) => key.startsWith('z!'))).toHaveLength(200)
+  await host.close()
+  const again = await createDocHost(testEnv(), store)
+  expect(await again.read(['doc'], (doc) => doc('doc').getArray('l').length)).toBe(200)
+  await again.close()
+  await store.close()
+})
+
+test('a change that throws leaves nothing behind', async () => {
+  const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
+  await using store = await openStore(testEnv(), { open: disk.open, witness })
+  const host = await createDocHost(testEnv(), store)
+  await host.transact(['doc'], (doc) => doc('doc').getArray('l').push([1]))
+  const failing = host.transact(['doc'], (doc) => {
+    doc('doc').getArray('l').push([2])
+    throw new Error('changed my mind')
+  })
+  await expect(failing).rejects.toThrow('changed my mind')
+  expect(await host.read(['doc'], (doc) => doc('doc').getArray('l').toArray())).toEqual([1])
+  await host.close()
+})

@@ -1,0 +1,198 @@
+/**
+ * Random histories on real documents: devices change their trees, messages between them are late, doubled, out of
+ * order or held back by partitions; at the end everything is delivered. The model remembers what each write had seen.
+ */
+import * as Y from 'yjs'
+import { createSeededRandom, randomBelow, type Random } from '../../src/base/random.ts'
+import { rootNodeId, type NodeId } from '../../src/crdt/node-id.ts'
+import type { Entry } from '../../src/crdt/tree-view.ts'
+import type { TreeChange } from '../../src/crdt/tree-change.ts'
+import { withPrefix } from '../../src/crdt/database.ts'
+import { fakeHash, fileData, openRig, testSpace, type Rig } from './rig.ts'
+
+interface Message {
+  readonly from: number
+  readonly to: number
+  readonly name: string
+  readonly update: Uint8Array
+}
+
+export interface History extends AsyncDisposable {
+  readonly rigs: readonly Rig[]
+  /** Hashes written, and those that a later edit or delete had seen. */
+  readonly written: ReadonlySet<string>
+  readonly replaced: ReadonlySet<string>
+  /** Every update ever sent. */
+  readonly log: readonly Message[]
+}
+
+const names = ['a.txt', 'b.txt', 'c', 'd', 'e.tar.gz']
+
+/** Runs `steps` steps of a history on `devices` devices and heals it. */
+export async function runHistory(seed: number, devices: number, steps: number): Promise<History> {
+  const history = new RandomHistory(seed)
+  for (let index = 0; index < devices; index++) await history.addDevice(seed * 16 + index)
+  for (let step = 0; step < steps; step++) await history.step()
+  await history.heal()
+  return history
+}
+
+/** At any moment, with whatever has not arrived yet: every living record is part of some visible entry. */
+async function expectAllVisible({ store, space }: Rig): Promise<void> {
+  const visible = new Set<string>()
+  for await (const entry of space.walk()) for (const id of entry.nodes) visible.add(id)
+  for await (const key of store.keys(withPrefix(`c!${testSpace}!`))) {
+    if (!visible.has(key.slice(-16))) throw new Error(`a living node is not visible: ${key}`)
+  }
+}
+
+class RandomHistory implements History {
+  readonly rigs: Rig[] = []
+  readonly written = new Set<string>()
+  readonly replaced = new Set<string>()
+  readonly log: Message[] = []
+  private readonly random: Random
+  private readonly waiting: Message[] = []
+  private readonly cut = new Set<string>()
+  private counter = 0
+
+  constructor(seed: number) {
+    this.random = createSeededRandom(seed)
+  }
+
+  async addDevice(seed: number): Promise<void> {
+    const from = this.rigs.length
+    const rig = await openRig({ seed })
+    this.rigs.push(rig)
+    rig.host.on('stored', ({ changes }) => {
+      for (const { name, update, origin } of changes) {
+        if (origin.kind !== 'local') continue
+        for (let to = 0; to < this.rigs.length; to++) {
+          if (to === from) continue
+          const message = { from, to, name, update }
+          this.log.push(message)
+          this.waiting.push(message)
+          if (this.chance(0.1)) this.waiting.push(message)
+        }
+      }
+    })
+  }
+
+  async step(): Promise<void> {
+    if (this.chance(0.05)) this.togglePartition()
+    if (this.chance(0.1)) await expectAllVisible(this.at(randomBelow(this.random, this.rigs.length)))
+    const roll = this.random.float()
+    if (roll < 0.55) await this.change(randomBelow(this.random, this.rigs.length))
+    else for (let count = randomBelow(this.random, 6); count > 0; count--) await this.deliverOne()
+  }
+
+  async heal(): Promise<void> {
+    this.cut.clear()
+    while (this.waiting.length > 0) await this.deliverOne()
+    // What was dropped for a gap comes by state-vector diff, as sync does it
+    for (let round = 0; round < 2; round++) {
+      for (const to of this.rigs.keys()) {
+        for (const from of this.rigs.keys()) if (from !== to) await this.diff(from, to)
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const rig of this.rigs) await rig[Symbol.asyncDispose]()
+  }
+
+  private chance(probability: number): boolean {
+    return this.random.float() < probability
+  }
+
+  private pick<T>(items: readonly T[]): T | undefined {
+    return items[randomBelow(this.random, items.length)]
+  }
+
+  private togglePartition(): void {
+    const key = `${randomBelow(this.random, this.rigs.length)}>${randomBelow(this.random, this.rigs.length)}`
+    if (!this.cut.delete(key)) this.cut.add(key)
+  }
+
+  private async deliverOne(): Promise<void> {
+    const open = this.waiting.filter((message) => !this.cut.has(`${message.from}>${message.to}`))
+    const message = this.pick(open)
+    if (message === undefined) return
+    this.waiting.splice(this.waiting.indexOf(message), 1)
+    const { from, to, name, update } = message
+    const missing = await this.at(to).host.apply([{ name, update }], String(from))
+    if (missing.length > 0 && this.chance(0.5)) await this.diff(from, to, name)
+  }
+
+  private async diff(from: number, to: number, only?: string): Promise<void> {
+    const [source, target] = [this.at(from), this.at(to)]
+    for (const name of only === undefined ? source.host.names() : [only]) {
+      const vector = await target.host.read([name], (document) => Y.encodeStateVector(document(name)))
+      const update = await source.host.read([name], (document) =>
+        Y.encodeStateAsUpdate(document(name), vector),
+      )
+      const missing = await target.host.apply([{ name, update }], String(from))
+      if (missing.length > 0) throw new Error('a diff with gaps')
+    }
+  }
+
+  private at(index: number): Rig {
+    const rig = this.rigs[index]
+    if (rig === undefined) throw new Error('no such device')
+    return rig
+  }
+
+  private async change(device: number): Promise<void> {
+    const { space } = this.at(device)
+    const entries = await Array.fromAsync(space.walk())
+    const directories = [rootNodeId, ...entries.filter((one) => one.kind === 'dir').map((one) => one.nodeId)]
+    // Directories are few and their moves are where trees break: they are picked more often
+    const folders = entries.filter((one) => one.kind === 'dir')
+    const entry = this.chance(0.4) ? (this.pick(folders) ?? this.pick(entries)) : this.pick(entries)
+    const roll = this.random.float()
+    const changes: TreeChange[] = []
+    if (entry === undefined || roll < 0.3)
+      changes.push(this.creation(space.newIds(1), this.pick(directories)))
+    else if (roll < 0.5) changes.push(...this.edit(entry))
+    else if (roll < 0.85) changes.push(...this.move(entry, entries))
+    else changes.push(...this.removal(entry, entries))
+    if (changes.length > 0) await space.commit(changes)
+  }
+
+  private content(): ReturnType<typeof fileData> {
+    const text = `v${this.counter++}`
+    this.written.add(fakeHash(text))
+    return fileData(text)
+  }
+
+  private creation([nodeId = rootNodeId]: readonly NodeId[], parent: NodeId = rootNodeId): TreeChange {
+    const name = this.pick(names) ?? 'x'
+    const data = this.chance(0.5) ? ({ kind: 'dir' } as const) : this.content()
+    return { kind: 'create', nodeId, parent, name, data }
+  }
+
+  private edit(entry: Entry): TreeChange[] {
+    if (entry.kind !== 'file') return []
+    this.replaced.add(entry.data.hash ?? '')
+    const { nodeId, parent, name } = entry
+    return [{ kind: 'edit', nodeId, observed: entry.data.versions, data: this.content(), parent, name }]
+  }
+
+  private move(entry: Entry, entries: readonly Entry[]): TreeChange[] {
+    if (!entry.isFirst) return []
+    const targets = entries.filter(
+      (one) => one.kind === 'dir' && one.path !== entry.path && !one.path.startsWith(`${entry.path}/`),
+    )
+    const parent = this.chance(0.3) ? rootNodeId : (this.pick(targets)?.nodeId ?? rootNodeId)
+    const name = this.chance(0.5) ? (entry.conflictOf ?? entry.name) : (this.pick(names) ?? 'x')
+    return [{ kind: 'move', nodeId: entry.nodeId, parent, name }]
+  }
+
+  private removal(entry: Entry, entries: readonly Entry[]): TreeChange[] {
+    const doomed = entries.filter((one) => one === entry || one.path.startsWith(`${entry.path}/`))
+    return doomed.map(({ nodeId, data }): TreeChange => {
+      if (data.hash !== undefined) this.replaced.add(data.hash)
+      return { kind: 'remove', nodeId, observed: data.versions }
+    })
+  }
+}

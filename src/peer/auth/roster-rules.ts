@@ -91,7 +91,7 @@ export function voids(graph: RosterGraph, revocation: number, other: number): bo
   switch (by.kind) {
     case 'rotate':
       // Two rotations of one key contradict each other: both stand, and the device has no key (see keyOf)
-      return false
+      return act.kind !== 'rotate' && act.key === by.key
     case 'grant':
       return needsFull(act)
     case 'remove':

@@ -21,9 +21,9 @@ function isNewEnough() {
 function cachePath() {
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'skein', 'compiled')
   if (process.platform === 'win32') {
-    return join(process.env.LOCALAPPDATA || join(homedir(), 'AppData', 'Local'), 'skein', 'compiled')
+    return join(process.env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local'), 'skein', 'compiled')
   }
-  const cache = process.env.XDG_CACHE_HOME
+  const cache = process.env['XDG_CACHE_HOME']
   return join(cache && cache[0] === '/' ? cache : join(homedir(), '.cache'), 'skein', 'compiled')
 }
 

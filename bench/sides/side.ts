@@ -23,7 +23,7 @@ export interface SideOptions {
 
 /** @param script name in this folder. */
 export async function startSide(script: string, { prefix = [], env = {} }: SideOptions = {}): Promise<Side> {
-  const [execPath = process.execPath, ...execArgv] = [...prefix, process.execPath]
+  const [execPath, ...execArgv] = [...prefix, process.execPath]
   const child = fork(join(import.meta.dirname, script), {
     execPath,
     execArgv,

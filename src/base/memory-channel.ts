@@ -5,151 +5,166 @@ import { untilAborted } from './clock.ts'
 import { asSkeinError, SkeinError } from './errors.ts'
 import { limits } from './limits.ts'
 
-interface Side {
-  readonly channel: Channel
-  deliver(message: Uint8Array): void
-  remoteClosed(): void
-  finish(error: SkeinError | undefined): void
-}
-
-/** @returns the two ends. Weights are message bytes; the sender is asked to wait above limits.channelSendBufferBytes. */
+/** The two ends. The sender is asked to wait above limits.channelSendBufferBytes of what was not taken. */
 export function createMemoryChannelPair(label = 'memory'): readonly [Channel, Channel] {
-  const sides: Side[] = []
-  const other = (index: number): Side => {
-    const side = sides[1 - index]
-    assert(side !== undefined, 'both ends exist')
-    return side
-  }
-  sides.push(createSide(`${label}/a`, () => other(0)))
-  sides.push(createSide(`${label}/b`, () => other(1)))
-  return [other(1).channel, other(0).channel]
+  const a = new MemoryEnd(`${label}/a`)
+  const b = new MemoryEnd(`${label}/b`)
+  a.meet(b)
+  b.meet(a)
+  return [a, b]
 }
 
-function createSide(label: string, peer: () => Side): Side {
-  const inbox: Uint8Array[] = []
-  const done = Promise.withResolvers<SkeinError | undefined>()
-  let drain: PromiseWithResolvers<void> | undefined
-  let unsentBytes = 0
-  let receiver: Receiver | undefined
-  let busy = false
-  let ended: 'no' | 'closing' | 'closed' | 'aborted' = 'no'
-  let remoteEnded = false
-  let isEndTold = false
+interface Delivery {
+  readonly message: Uint8Array
+  /** Tells the sender that it was taken. */
+  readonly taken: () => void
+}
 
-  const finish = (error: SkeinError | undefined): void => {
-    if (ended === 'closed' || ended === 'aborted') return
-    ended = error === undefined ? 'closed' : 'aborted'
-    if (error !== undefined) inbox.length = 0
-    drain?.reject(error ?? new SkeinError('channel.closed', `${label} closed`))
-    done.resolve(error)
+class MemoryEnd implements Channel {
+  readonly label: string
+  readonly closed: Promise<SkeinError | undefined>
+  readonly #done = Promise.withResolvers<SkeinError | undefined>()
+  readonly #inbox: Delivery[] = []
+  #other: MemoryEnd | undefined
+  #receiver: Receiver | undefined
+  #isBusy = false
+  #unsentBytes = 0
+  #drain: PromiseWithResolvers<void> | undefined
+  #state: 'open' | 'closing' | 'closed' | 'aborted' = 'open'
+  #isRemoteClosed = false
+  #isEndTold = false
+
+  constructor(label: string) {
+    this.label = label
+    this.closed = this.#done.promise
   }
-  const abort = (error: SkeinError): void => {
-    if (ended === 'closed' || ended === 'aborted') return
-    finish(error)
-    queueMicrotask(() => peer().finish(new SkeinError('channel.aborted', 'the other side cut the channel')))
+
+  meet(other: MemoryEnd): void {
+    this.#other = other
   }
-  const taken = (sizeBytes: number): void => {
-    unsentBytes -= sizeBytes
-    if (unsentBytes < limits.channelSendBufferBytes / 2) {
-      drain?.resolve()
-      drain = undefined
+
+  send(...parts: readonly Uint8Array[]): boolean {
+    if (this.#state !== 'open') {
+      const code = this.#state === 'aborted' ? 'channel.aborted' : 'channel.closed'
+      throw new SkeinError(code, `${this.label} has ended`)
     }
+    const message = joinParts(parts)
+    this.#unsentBytes += message.byteLength
+    if (this.#unsentBytes > limits.channelSendBufferHardBytes) {
+      this.abort(new SkeinError('limit.exceeded', `${this.label}: sender ignored back-pressure`))
+      return false
+    }
+    const delivery = { message, taken: () => this.#taken(message.byteLength) }
+    queueMicrotask(() => this.#other?.deliver(delivery))
+    return this.#unsentBytes < limits.channelSendBufferBytes
   }
-  const pump = async (): Promise<void> => {
-    if (busy || receiver === undefined) return
-    busy = true
+
+  async drained(signal?: AbortSignal): Promise<void> {
+    if (this.#state !== 'open') throw new SkeinError('channel.closed', `${this.label} has ended`)
+    if (this.#unsentBytes < limits.channelSendBufferBytes) return
+    this.#drain ??= Promise.withResolvers<void>()
+    this.#drain.promise.catch(() => undefined) // because: nobody may be waiting when it ends
+    await untilAborted(this.#drain.promise, signal)
+  }
+
+  receive(receiver: Receiver): void {
+    assert(this.#receiver === undefined, 'a channel has one receiver')
+    this.#receiver = receiver
+    queueMicrotask(() => void this.#pump(receiver))
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'open') this.#state = 'closing'
+    if (this.#state === 'closing') this.#tellEnd()
+    await this.closed
+  }
+
+  abort(error: SkeinError): void {
+    if (this.#hasEnded()) return
+    this.finish(error)
+    const cut = new SkeinError('channel.aborted', 'the other side cut the channel')
+    queueMicrotask(() => this.#other?.finish(cut))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.abort(new SkeinError('channel.aborted', `${this.label} disposed`))
+    await this.closed
+  }
+
+  deliver(delivery: Delivery): void {
+    if (this.#hasEnded()) return
+    this.#inbox.push(delivery)
+    if (this.#receiver !== undefined) void this.#pump(this.#receiver)
+  }
+
+  remoteClosed(): void {
+    this.#isRemoteClosed = true
+    if (this.#state === 'open') this.#state = 'closing'
+    this.#maybeFinish()
+  }
+
+  finish(error: SkeinError | undefined): void {
+    if (this.#hasEnded()) return
+    this.#state = error === undefined ? 'closed' : 'aborted'
+    if (error !== undefined) this.#inbox.length = 0
+    this.#drain?.reject(error ?? new SkeinError('channel.closed', `${this.label} closed`))
+    this.#done.resolve(error)
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === 'closed' || this.#state === 'aborted'
+  }
+
+  #taken(sizeBytes: number): void {
+    this.#unsentBytes -= sizeBytes
+    if (this.#unsentBytes >= limits.channelSendBufferBytes / 2) return
+    this.#drain?.resolve()
+    this.#drain = undefined
+  }
+
+  async #pump(receiver: Receiver): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
     try {
-      while (inbox.length > 0 && ended !== 'aborted') {
-        const message = inbox[0]
-        assert(message !== undefined, 'inbox holds a message')
-        const pending = receiver(message)
+      for (let next = this.#inbox[0]; next !== undefined && !this.#hasEnded(); next = this.#inbox[0]) {
+        const pending = receiver(next.message)
         if (pending !== undefined) await pending
-        inbox.shift()
-        ackers.get(message)?.()
+        this.#inbox.shift()
+        next.taken()
       }
     } catch (error) {
-      abort(asSkeinError(error))
+      this.abort(asSkeinError(error))
     }
-    busy = false
-    maybeFinish()
+    this.#isBusy = false
+    this.#maybeFinish()
   }
+
   /** The answer to their end waits until what they sent was taken; with no receiver nobody keeps it waiting. */
-  const maybeFinish = (): void => {
-    if (!remoteEnded || busy || (receiver !== undefined && inbox.length > 0)) return
-    tellEnd()
-    finish(undefined)
+  #maybeFinish(): void {
+    const isUnread = this.#receiver !== undefined && this.#inbox.length > 0
+    if (!this.#isRemoteClosed || this.#isBusy || isUnread) return
+    this.#tellEnd()
+    this.finish(undefined)
   }
-  const tellEnd = (): void => {
-    if (isEndTold) return
-    isEndTold = true
-    queueMicrotask(() => peer().remoteClosed())
-  }
-  const channel: Channel = {
-    label,
-    send(...parts) {
-      if (ended !== 'no')
-        throw new SkeinError(ended === 'aborted' ? 'channel.aborted' : 'channel.closed', `${label} has ended`)
-      const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0)
-      if (sizeBytes > limits.messageBytes) {
-        throw new SkeinError(
-          'limit.exceeded',
-          `message of ${sizeBytes} bytes, at most ${limits.messageBytes}`,
-        )
-      }
-      const message = new Uint8Array(sizeBytes)
-      let offset = 0
-      for (const part of parts) {
-        message.set(part, offset)
-        offset += part.byteLength
-      }
-      unsentBytes += sizeBytes
-      if (unsentBytes > limits.channelSendBufferHardBytes) {
-        abort(new SkeinError('limit.exceeded', `${label}: sender ignored back-pressure`))
-        return false
-      }
-      ackers.set(message, () => taken(sizeBytes))
-      queueMicrotask(() => peer().deliver(message))
-      return unsentBytes < limits.channelSendBufferBytes
-    },
-    async drained(signal) {
-      if (ended !== 'no') throw new SkeinError('channel.closed', `${label} has ended`)
-      if (unsentBytes < limits.channelSendBufferBytes) return
-      drain ??= Promise.withResolvers<void>()
-      drain.promise.catch(() => undefined) // because: nobody may be waiting when it ends
-      await untilAborted(drain.promise, signal)
-    },
-    receive(next) {
-      assert(receiver === undefined, 'a channel has one receiver')
-      receiver = next
-      queueMicrotask(() => void pump())
-    },
-    async close() {
-      if (ended === 'no') ended = 'closing'
-      if (ended === 'closing') tellEnd()
-      await done.promise
-    },
-    abort,
-    closed: done.promise,
-    [Symbol.asyncDispose]: async () => {
-      abort(new SkeinError('channel.aborted', `${label} disposed`))
-      await done.promise
-    },
-  }
-  return {
-    channel,
-    deliver(message) {
-      if (ended === 'aborted' || ended === 'closed') return
-      inbox.push(message)
-      void pump()
-    },
-    remoteClosed() {
-      remoteEnded = true
-      if (ended === 'no') ended = 'closing'
-      maybeFinish()
-    },
-    finish,
+
+  #tellEnd(): void {
+    if (this.#isEndTold) return
+    this.#isEndTold = true
+    queueMicrotask(() => this.#other?.remoteClosed())
   }
 }
 
-/** How the sender of a message learns that it was taken: keyed by the message itself, so both ends stay plain. */
-const ackers = new WeakMap<Uint8Array, () => void>()
+/** One message of its own: the parts stay the sender's. @throws `limit.exceeded`. */
+function joinParts(parts: readonly Uint8Array[]): Uint8Array {
+  const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0)
+  if (sizeBytes > limits.messageBytes) {
+    throw new SkeinError('limit.exceeded', `message of ${sizeBytes} bytes, at most ${limits.messageBytes}`)
+  }
+  const message = new Uint8Array(sizeBytes)
+  let offset = 0
+  for (const part of parts) {
+    message.set(part, offset)
+    offset += part.byteLength
+  }
+  return message
+}

@@ -21,26 +21,22 @@ export interface MemoryDisk {
 export function createMemoryDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): MemoryDisk {
   const raw = new Map(content)
   let durable = new Map(content)
-  let sorted: string[] | undefined
+  let keys = createSortedKeys(raw)
   let failures = 0
   let generation = 0
-  const pages = {
-    keysIn(range: KeyRange): string[] {
-      sorted ??= [...raw.keys()].sort(compareCodePoints)
-      const start = lowerBound(sorted, range.from)
-      const end = lowerBound(sorted, range.to)
-      return sorted.slice(start, range.limit === undefined ? end : Math.min(end, start + range.limit))
-    },
-    apply(changes: readonly RowChange[], isSynced: boolean): void {
+  const pages: DiskContent = {
+    keysIn: (range) => keys.in(range),
+    apply(changes, isSynced) {
       if (failures > 0) {
         failures--
         throw new SkeinError('store.failed', 'simulated write error')
       }
       for (const change of changes) {
-        if (change.type === 'put') {
-          if (!raw.has(change.key)) sorted = undefined
+        if (change.type === 'del') raw.delete(change.key)
+        else {
+          if (!raw.has(change.key)) keys.add(change.key)
           raw.set(change.key, change.value.slice())
-        } else if (raw.delete(change.key)) sorted = undefined
+        }
       }
       if (isSynced) durable = new Map(raw)
     },
@@ -54,7 +50,7 @@ export function createMemoryDisk(content: ReadonlyMap<string, Uint8Array> = new 
     losePower() {
       raw.clear()
       for (const [key, value] of durable) raw.set(key, value)
-      sorted = undefined
+      keys = createSortedKeys(raw)
       generation++
     },
     failBatches(count) {
@@ -119,6 +115,47 @@ class MemoryDatabase implements Database {
   private async turn(): Promise<void> {
     await Promise.resolve()
     if (this.isFailed || !this.isCurrent()) throw new SkeinError('store.failed', 'the database has failed')
+  }
+}
+
+/** The keys of a Map in order: new ones are merged in when somebody reads, gone ones skipped. */
+function createSortedKeys(raw: ReadonlyMap<string, Uint8Array>): {
+  add(key: string): void
+  in(range: KeyRange): readonly string[]
+} {
+  let sorted: readonly string[] = []
+  let fresh = [...raw.keys()]
+  const merge = (): void => {
+    const added = fresh.sort(compareCodePoints)
+    const merged: string[] = []
+    let next = 0
+    for (const key of sorted) {
+      for (
+        let one = added[next];
+        one !== undefined && compareCodePoints(one, key) <= 0;
+        one = added[++next]
+      ) {
+        if (one !== key && one !== merged.at(-1) && raw.has(one)) merged.push(one)
+      }
+      if (raw.has(key)) merged.push(key)
+    }
+    for (const one of added.slice(next)) if (one !== merged.at(-1) && raw.has(one)) merged.push(one)
+    sorted = merged
+    fresh = []
+  }
+  return {
+    add: (key) => void fresh.push(key),
+    in(range) {
+      if (fresh.length > 0) merge()
+      const out: string[] = []
+      const limit = range.limit ?? Number.POSITIVE_INFINITY
+      for (let index = lowerBound(sorted, range.from); index < sorted.length && out.length < limit; index++) {
+        const key = sorted[index]
+        if (key === undefined || compareCodePoints(key, range.to) >= 0) break
+        if (raw.has(key)) out.push(key)
+      }
+      return out
+    },
   }
 }
 

@@ -26,24 +26,33 @@ export const shardNameOf = (space: SpaceId, shard: number): string =>
   `t/${space}/${shard.toString(16).padStart(2, '0')}`
 
 export class Shard {
-  private readonly records = new Map<NodeId, readonly LiveRecord[]>()
+  private readonly document: Y.Doc
+  /** Made when first asked for: documents that are only compared or sent on do without. */
+  private records: Map<NodeId, readonly LiveRecord[]> | undefined
 
   constructor(document: Y.Doc) {
-    for (const [root, type] of document.share) {
+    this.document = document
+  }
+
+  /** Living records of a node; the list never changes, a new one takes its place. */
+  of(id: NodeId): readonly LiveRecord[] {
+    return this.all().get(id) ?? []
+  }
+
+  ids(): Iterable<NodeId> {
+    return this.all().keys()
+  }
+
+  private all(): Map<NodeId, readonly LiveRecord[]> {
+    if (this.records !== undefined) return this.records
+    this.records = new Map()
+    for (const [root, type] of this.document.share) {
       if (!root.startsWith('l:')) continue
       for (let item = type._start; item !== null; item = item.right) {
         if (!item.deleted && item.content instanceof Y.ContentAny) this.add(item, item.content.arr)
       }
     }
-  }
-
-  /** Living records of a node; the list never changes, a new one takes its place. */
-  of(id: NodeId): readonly LiveRecord[] {
-    return this.records.get(id) ?? []
-  }
-
-  ids(): Iterable<NodeId> {
-    return this.records.keys()
+    return this.records
   }
 
   /** Takes a transaction in, at its end, before deleted content is thrown away. */
@@ -79,7 +88,8 @@ export class Shard {
       if (typeof text !== 'string' || id === undefined) continue
       touched?.add(id)
       const live = { text, client, clock: clock + offset }
-      this.records.set(id, [...this.of(id).filter((one) => !isAt(one, live)), live])
+      const held = this.records?.get(id) ?? []
+      this.records?.set(id, [...held.filter((one) => !isAt(one, live)), live])
     }
   }
 
@@ -87,12 +97,11 @@ export class Shard {
     for (const [offset, text] of values.entries()) {
       const id = typeof text === 'string' ? idOfRecord(text) : undefined
       if (id === undefined) continue
-      const gone = { client: item.id.client, clock: item.id.clock + offset }
-      const left = this.of(id).filter((one) => !isAt(one, gone))
-      if (left.length === this.of(id).length) continue
       touched.add(id)
-      if (left.length === 0) this.records.delete(id)
-      else this.records.set(id, left)
+      const gone = { client: item.id.client, clock: item.id.clock + offset }
+      const left = (this.records?.get(id) ?? []).filter((one) => !isAt(one, gone))
+      if (left.length === 0) this.records?.delete(id)
+      else this.records?.set(id, left)
     }
   }
 }

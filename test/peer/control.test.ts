@@ -41,7 +41,7 @@ async function serve(api: Partial<Api>, name = 'home'): Promise<Served> {
   return {
     home,
     server,
-    stop: () => server[Symbol.asyncDispose](),
+    stop: async () => server[Symbol.asyncDispose](),
     connect: async () => {
       const client = await connectClient(home)
       onTestFinished(() => client[Symbol.dispose]())

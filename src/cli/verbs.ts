@@ -51,6 +51,10 @@ export const verbGroups: readonly {
         summary: 'put a device out',
         load: async () => (await import('./commands/revoke.ts')).revoke,
       },
+      leave: {
+        summary: 'take this device out of its mesh',
+        load: async () => (await import('./commands/leave.ts')).leave,
+      },
       rename: {
         summary: 'give a device another name',
         load: async () => (await import('./commands/rename.ts')).rename,

@@ -263,7 +263,7 @@ function receive(state: State, voice: Voice, bytes: Uint8Array, source: string):
   const { env, budget } = state
   if (state.isClosed || state.voices.get(voice.on.name) !== voice) return
   if (!budget.take(source, env.clock.monotonicMs())) {
-    env.metrics.count('skein_discovery_packets_dropped_total')
+    env.metrics.count('discovery_packets_dropped_total')
     return
   }
   try {

@@ -104,13 +104,13 @@ class DiskApplier implements Applier {
       return this.placed(seen, entry)
     }
     const expected = seen.stat
-    const kept = await versions.keepLink(path)
+    const kept = await versions.keepLink(path, seen.row.hash)
     // Linking changed the ctime; all the rest must be as recorded
     const now = await filesystem.lstat(path)
     const isSame = now?.ino === expected.ino && now.size === expected.size && now.mtimeNs === expected.mtimeNs
     if (now === undefined || !isSame) return 'changed'
     if (kept === undefined) {
-      if ((await versions.keepMoved(path, now)) === undefined) return 'changed'
+      if ((await versions.keepMoved(path, now, seen.row.hash)) === undefined) return 'changed'
       if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
       return this.placed(seen, entry)
     }
@@ -135,8 +135,10 @@ class DiskApplier implements Applier {
     // The data stays what it was: a newer version of it is a matter of its own
     const place = { ...seen.row, parentId: entry.parentId, name: entry.name }
     const row = rowFor(place, entry.name, await this.statNow(to))
+    // A parked file that comes back to its place keeps its row
+    const isBack = entry.parentId === seen.parentId && entry.name === seen.name
     const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name }
-    return { rows: [forget, { kind: 'put', row }] }
+    return { rows: isBack ? [{ kind: 'put', row }] : [forget, { kind: 'put', row }] }
   }
 
   async park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied> {
@@ -187,7 +189,7 @@ class DiskApplier implements Applier {
   private async clear(seen: Seen): Promise<boolean> {
     if (seen.stat === undefined) return true
     this.touched.add(seen.parentPath)
-    return (await this.versions.keepMoved(pathOfSeen(seen), seen.stat)) !== undefined
+    return (await this.versions.keepMoved(pathOfSeen(seen), seen.stat, seen.row?.hash)) !== undefined
   }
 }
 

@@ -88,8 +88,17 @@ async function carryOutMoves(
     }
     left = blocked
   }
-  for (const { seen } of left) {
+  const sources = new Set(left.map(({ seen }) => rowKey(seen.parentId, seen.name)))
+  for (const { seen, action } of left) {
     again.add(seen.parentId)
+    // Only what another move waits for steps aside; the others wait where the person can see them
+    const isAwaited = left.some(
+      (other) =>
+        other.action.kind === 'move' &&
+        rowKey(other.action.entry.parentId, other.action.entry.name) === rowKey(seen.parentId, seen.name),
+    )
+    const isInRing = action.kind === 'move' && sources.has(rowKey(action.entry.parentId, action.entry.name))
+    if (!isAwaited || !isInRing) continue
     // In the next pass it goes on from there, and whatever waits for its place can come
     await run(seen, () =>
       place.applier.park(seen, async (row: SyncedRow) => {

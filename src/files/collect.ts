@@ -18,6 +18,8 @@ export interface Collected {
   readonly moves: readonly LocalMove[]
   /** Ids for directories that are new on the disk: entry of the document at the same place, or fresh. By disk path. */
   readonly newIds: ReadonlyMap<string, string>
+  /** Node ids of all directories that were looked at. */
+  readonly scanned: ReadonlySet<string>
   /** Directories to look at in the next pass. */
   readonly again: readonly string[]
   /** Gone from the disk for so short that they may yet turn up as a rename: nothing is decided. */
@@ -112,6 +114,7 @@ function createState(place: ScanPlace) {
     ],
     moves,
     newIds,
+    scanned,
     again,
     held,
   })

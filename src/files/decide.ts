@@ -17,6 +17,7 @@ import {
   type TreeEntry,
 } from './folder-tree.ts'
 import type { Hasher } from './hasher.ts'
+import { parkedPrefix } from './names.ts'
 import { type Action, type DiskState, planPlace } from './plan.ts'
 import { problemText } from './problems.ts'
 import { findOwn, looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
@@ -81,7 +82,10 @@ export async function decide(
     const { seen, disk } = looked
     if (looked.isRacy) again.push(seen.parentId)
     const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
-    const action = planPlace({ row: seen.row, disk, own, here: seen.here })
+    const planned = planPlace({ row: seen.row, disk, own, here: seen.here })
+    // Set aside in a ring of renames that has dissolved since: it goes back to its own name
+    const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
+    const action: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
     if (action.kind === 'materialise' && (await comesByMove(place, action.entry, again))) continue
     if (
       action.kind === 'materialise' ||

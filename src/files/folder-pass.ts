@@ -113,6 +113,8 @@ class FolderPasses implements Passes {
     await this.commitSteps(decisions.steps)
     await this.commitDeletions(decisions.deletions)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
+    const wanted = decisions.tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
+    place.transfers.retain(collected.scanned, new Set(wanted))
     const again = await carryOut(this.outward, decisions.tasks)
     const filled = await this.fillReady(work.ready, signal)
     const gone = [...collected.held, ...this.braked.map(({ seen }) => seen)]

@@ -139,10 +139,11 @@ class SharedFolder implements Folder {
       onReady: (places) => inbox.addReady(places),
       onFailed: (places, error) => {
         for (const { path } of places) problems.set(path, problemText(error))
-        inbox.poke()
+        // It may not be wanted any more
+        inbox.add(places.map(({ parentId }) => parentId))
       },
     }
-    const sources = { tree, filesystem, directories, fetch: parts.fetch }
+    const sources = { tree, filesystem, directories, versions: this.versions, fetch: parts.fetch }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
     if (parts.workers !== undefined) this.scope.own(parts.workers)
     const { watcher, transfers } = this
@@ -205,7 +206,8 @@ class SharedFolder implements Folder {
 
   openBlob(hash: BlobHash): Promise<OpenBlob | undefined> {
     const { tree, filesystem } = this.parts
-    return openLocalBlob({ tree, filesystem, pathOf: (id) => this.directories.pathOf(id) }, hash)
+    const pathOf = (id: string): string | undefined => this.directories.pathOf(id)
+    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions }, hash)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

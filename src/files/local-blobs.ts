@@ -4,11 +4,13 @@ import type { BlobHash } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/server.ts'
 import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
 import type { FolderTree } from './folder-tree.ts'
+import type { Versions } from './versions.ts'
 
 export interface BlobPlaces {
   readonly tree: FolderTree
   readonly filesystem: Filesystem
   pathOf(parentId: string): string | undefined
+  readonly versions: Versions
 }
 
 /** A file that still looks as it did when it was hashed; the server hashes again what it sends. */
@@ -28,6 +30,16 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
       await file.close()
     } catch (error) {
       if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
+    }
+  }
+  // Deleted or replaced here, but somebody still waits for it
+  for (const kept of await places.versions.find(hash)) {
+    const file = await places.filesystem.open(kept, 'read')
+    const { size } = await file.stat()
+    return {
+      sizeBytes: size,
+      read: (into, position) => file.read(into, position),
+      [Symbol.asyncDispose]: () => file.close(),
     }
   }
   return undefined

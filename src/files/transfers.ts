@@ -12,6 +12,7 @@ import type { Directories } from './directories.ts'
 import type { FolderTree } from './folder-tree.ts'
 import { internalFolder } from './names.ts'
 import type { NamedPlace } from './scan.ts'
+import type { Versions } from './versions.ts'
 
 /** Gets a content from any other device into `file`; see blobs/exchange.ts. */
 export type FetchContent = (wanted: Wanted, file: BlobFile) => Promise<void>
@@ -32,6 +33,8 @@ export interface Transfers extends AsyncDisposable {
   staged(hash: BlobHash): string | undefined
   /** The staged file was moved to its place. */
   used(hash: BlobHash): void
+  /** Of the places in these directories only the wanted ones (row keys) still wait. */
+  retain(parentIds: ReadonlySet<string>, wanted: ReadonlySet<string>): void
   /** The staged content is not needed after all. */
   discard(hash: BlobHash): Promise<void>
   /** Removes from staging what nobody waits for. */
@@ -74,6 +77,7 @@ export interface TransferParts {
   readonly tree: FolderTree
   readonly filesystem: Filesystem
   readonly directories: Directories
+  readonly versions: Versions
   readonly fetch: FetchContent
 }
 
@@ -145,6 +149,15 @@ class StagedTransfers implements Transfers {
     if (path !== undefined && !this.jobs.has(hash)) await this.parts.filesystem.unlink(path)
   }
 
+  retain(parentIds: ReadonlySet<string>, wanted: ReadonlySet<string>): void {
+    for (const [key, job] of this.byPlace) {
+      const place = job.places.get(key)
+      if (place === undefined || !parentIds.has(place.parentId) || wanted.has(key)) continue
+      this.byPlace.delete(key)
+      this.leaveJob(key, job)
+    }
+  }
+
   retry(): void {
     for (const job of this.jobs.values()) if (job.state === 'failed') this.enqueue(job)
     this.pump()
@@ -160,15 +173,18 @@ class StagedTransfers implements Transfers {
   /** A place that waits for something else from now on. */
   private leave(key: string, hash: BlobHash): void {
     const before = this.byPlace.get(key)
-    if (before === undefined || before.hash === hash) return
-    before.places.delete(key)
-    if (before.places.size > 0) return
-    before.abort.abort()
-    if (before.state !== 'running') this.drop(before)
+    if (before !== undefined && before.hash !== hash) this.leaveJob(key, before)
+  }
+
+  private leaveJob(key: string, job: Job): void {
+    job.places.delete(key)
+    if (job.places.size > 0) return
+    job.abort.abort()
+    this.drop(job)
   }
 
   private drop(job: Job): void {
-    this.jobs.delete(job.hash)
+    if (this.jobs.get(job.hash) === job) this.jobs.delete(job.hash)
     for (const key of job.places.keys()) if (this.byPlace.get(key) === job) this.byPlace.delete(key)
   }
 
@@ -245,23 +261,31 @@ class StagedTransfers implements Transfers {
   }
 }
 
-/** The same content may stand elsewhere in this folder: a copied or moved file costs no network. */
+/** The same content may stand elsewhere in this folder, or in versions: it costs no network. */
 async function copyLocal(parts: TransferParts, job: Job, file: BlobFile): Promise<boolean> {
-  for (const row of await parts.tree.rowsWithHash(job.hash)) {
-    const parent = parts.directories.pathOf(row.parentId)
-    if (parent === undefined) continue
-    const stat = await parts.filesystem.lstat(joinPath(parent, row.diskName))
-    if (stat === undefined || !sameSignature(stat, row)) continue
+  for (const path of await localPaths(parts, job.hash)) {
     try {
-      await using from = await parts.filesystem.open(joinPath(parent, row.diskName), 'read')
+      await using from = await parts.filesystem.open(path, 'read')
       await file.truncate(0)
       if ((await copyContent(from, file)) === job.hash) return true
       await file.truncate(0)
     } catch (error) {
-      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied')) throw error
+      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
     }
   }
   return false
+}
+
+async function localPaths(parts: TransferParts, hash: BlobHash): Promise<readonly string[]> {
+  const paths: string[] = []
+  for (const row of await parts.tree.rowsWithHash(hash)) {
+    const parent = parts.directories.pathOf(row.parentId)
+    if (parent === undefined) continue
+    const path = joinPath(parent, row.diskName)
+    const stat = await parts.filesystem.lstat(path)
+    if (stat !== undefined && sameSignature(stat, row)) paths.push(path)
+  }
+  return [...paths, ...(await parts.versions.find(hash))]
 }
 
 async function copyContent(from: BlobFile, to: BlobFile): Promise<BlobHash> {

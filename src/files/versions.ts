@@ -1,9 +1,10 @@
 /**
- * Old bytes of a folder, kept for 30 days in `.skein/versions/<day>/<name>~<id>`: by hard link or rename, so they
+ * Old bytes of a folder, kept for 30 days in `.skein/versions/<day>/<name>~<id>~<hash>`: by hard link or rename, so they
  * cost no copying and no space of their own until the file is replaced. `info` files say where each one stood.
  */
 import type { Clock } from '../base/clock.ts'
 import { hasCode } from '../base/errors.ts'
+import type { BlobHash } from '../blobs/hash.ts'
 import type { Random } from '../base/random.ts'
 import { encodeId } from '../base/ids.ts'
 import {
@@ -28,10 +29,12 @@ export interface Version {
 
 export interface Versions {
   /** Keeps the bytes at `path` while they stay there (hard link). @returns the kept path, or undefined where links do not exist. */
-  keepLink(path: string): Promise<string | undefined>
+  keepLink(path: string, hash: BlobHash | undefined): Promise<string | undefined>
   /** Moves what is at `path`, if it is exactly `expected`, out of the way. @returns the kept path, undefined when it changed. */
-  keepMoved(path: string, expected: Signature): Promise<string | undefined>
+  keepMoved(path: string, expected: Signature, hash: BlobHash | undefined): Promise<string | undefined>
   list(): Promise<readonly Version[]>
+  /** Kept paths whose content had this hash when it was kept: to be verified by whoever reads them. */
+  find(hash: BlobHash): Promise<readonly string[]>
   /** Copies a kept version back to `path` if nothing is there. @throws `file.exists`. */
   restore(version: Version, path: string): Promise<void>
   /** Drops what is older than the limit. */
@@ -57,8 +60,8 @@ class FolderVersions implements Versions {
     this.random = random
   }
 
-  async keepLink(path: string): Promise<string | undefined> {
-    const kept = await this.slot(path)
+  async keepLink(path: string, hash: BlobHash | undefined): Promise<string | undefined> {
+    const kept = await this.slot(path, hash)
     try {
       await this.filesystem.link(path, kept)
       return kept
@@ -69,10 +72,14 @@ class FolderVersions implements Versions {
     }
   }
 
-  async keepMoved(path: string, expected: Signature): Promise<string | undefined> {
+  async keepMoved(
+    path: string,
+    expected: Signature,
+    hash: BlobHash | undefined,
+  ): Promise<string | undefined> {
     const now = await this.filesystem.lstat(path)
     if (now === undefined || !sameSignature(now, expected)) return undefined
-    const kept = await this.slot(path)
+    const kept = await this.slot(path, hash)
     const isMoved = await this.filesystem.renameIf(path, kept, undefined)
     const moved = await this.filesystem.lstat(kept)
     // Somebody put another file there after the look: it goes back to where it was
@@ -91,6 +98,17 @@ class FolderVersions implements Versions {
         const kept = joinPath(folder, name)
         const path = await readInfo(this.filesystem, `${kept}${infoSuffix}`)
         found.push({ kept, path, day, sizeBytes: stat.size })
+      }
+    }
+    return found
+  }
+
+  async find(hash: BlobHash): Promise<readonly string[]> {
+    const found: string[] = []
+    for (const day of await this.days()) {
+      const folder = joinPath(versionsFolder, day)
+      for (const { name } of await this.filesystem.readDirectory(folder)) {
+        if (name.endsWith(`~${hash}`)) found.push(joinPath(folder, name))
       }
     }
     return found
@@ -130,14 +148,14 @@ class FolderVersions implements Versions {
   }
 
   /** A free name for the bytes of `path`, with its info file written. */
-  private async slot(path: string): Promise<string> {
+  private async slot(path: string, hash: BlobHash | undefined): Promise<string> {
     const folder = joinPath(versionsFolder, dayOf(this.clock.nowMs()))
     for (const directory of [internalFolder, versionsFolder, folder]) {
       await ensureDirectory(this.filesystem, directory)
     }
     // The name is shortened so that the suffix always fits 255 bytes; the info file has all of the path
     const unique = encodeId(this.random.bytes(16)).slice(0, 12)
-    const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}`)
+    const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}~${hash ?? ''}`)
     await using info = await this.filesystem.open(`${kept}${infoSuffix}`, 'create')
     await info.write(new TextEncoder().encode(path), 0)
     return kept
@@ -167,6 +185,6 @@ async function readInfo(filesystem: Filesystem, path: string): Promise<string> {
 
 function shorten(name: string): string {
   let short = name
-  while (new TextEncoder().encode(short).byteLength > 200) short = short.slice(0, -1)
+  while (new TextEncoder().encode(short).byteLength > 180) short = short.slice(0, -1)
   return short.toWellFormed()
 }

@@ -40,6 +40,10 @@ export interface LinkStatus {
   readonly address?: string
   /** Why it is not up, in words for a person. */
   readonly reason?: string
+  /** Wall clock since when it is so. */
+  readonly sinceMs?: number
+  /** Connections held, of both lanes; more than two only while some are being replaced. */
+  readonly connectionCount?: number
   /** Wall clock of the last sign of life. */
   readonly lastSeenMs?: number
 }
@@ -110,6 +114,18 @@ export interface Device {
   readonly lastSeenMs?: number
   readonly rttMs?: number
   readonly address?: string
+}
+
+/** What became of leaving. The device has a new identity and is alone from then on. */
+export interface LeaveReport {
+  /** False when it had been put out before. */
+  readonly wasMember: boolean
+  /** Other devices of the mesh that was left, and how many of them learnt of it at once. */
+  readonly othersCount: number
+  readonly toldCount: number
+  readonly name: string
+  readonly deviceId: DeviceId
+  readonly peerId: PeerId
 }
 
 /** `device`: a device id, an unambiguous start of one, a PeerId, or an exact name. */
@@ -337,6 +353,7 @@ export interface Verbs {
   readonly pairJoin: Stream<PairJoinParams, PairJoinEvent>
   readonly revoke: Request<DeviceParams, Device>
   readonly rename: Request<{ readonly name: string; readonly device?: string }, Device>
+  readonly leave: Request<NoParams, LeaveReport>
   readonly rotate: Request<NoParams, { readonly peerId: PeerId; readonly overlapUntilMs: number }>
   readonly events: Stream<NoParams, EventItem>
   readonly metrics: Request<NoParams, { readonly text: string }>

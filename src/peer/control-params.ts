@@ -42,6 +42,7 @@ export const controlParams: { readonly [V in VerbName]: Validator<ParamsOf<V>> }
   pairJoin: params<ParamsOf<'pairJoin'>>({ code: optional(text(4096)), address: optional(text(512)) }),
   revoke: params<ParamsOf<'revoke'>>({ device: reference }),
   rename: params<ParamsOf<'rename'>>({ name, device: optional(reference) }),
+  leave: none,
   rotate: none,
   events: none,
   metrics: none,

@@ -41,7 +41,7 @@ export function createDeviceVerbs(env: Env, parts: DeviceParts): DeviceVerbs {
       const entry = findDevice(roster, device)
       if (entry.deviceId === identity.deviceId) {
         throw new SkeinError('usage', 'a device cannot revoke itself', {
-          fix: 'run this on another device of the mesh',
+          fix: 'to take this device out: skein leave',
         })
       }
       await roster.remove(entry.deviceId)
@@ -146,6 +146,8 @@ function describeLink(env: Env, entry: RosterDevice, link: KeeperLink | undefine
   return {
     ...base,
     state: link.state,
+    sinceMs: wallTime(env, link.sinceMs),
+    connectionCount: link.connectionCount,
     ...(link.rttMs !== undefined && { rttMs: link.rttMs }),
     ...(transport !== undefined && { transport }),
     ...(control !== undefined && { address: control.address }),

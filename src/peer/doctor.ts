@@ -39,7 +39,7 @@ function checkMembership(isMember: boolean): DoctorCheck {
   return bad(
     name,
     'this device was removed from its mesh',
-    'pair it again: skein pair on a device of the mesh, then skein pair CODE here',
+    'skein leave makes it a new device; then pair it again: skein pair there, skein pair CODE here',
   )
 }
 

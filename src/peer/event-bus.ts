@@ -14,6 +14,8 @@ export interface PeerEvents {
   'device.joined': { readonly deviceId: string; readonly name: string; readonly by: string }
   'device.left': { readonly deviceId: string; readonly name: string; readonly reason: string }
   'device.renamed': { readonly deviceId: string; readonly name: string }
+  /** This device left its mesh, and is a new one. */
+  'mesh.left': { readonly deviceId: string; readonly wasMember: boolean }
   'device.rotated': { readonly deviceId: string }
   'link.up': { readonly deviceId: string; readonly address: string; readonly transport: string }
   'link.suspect': { readonly deviceId: string }
@@ -51,7 +53,7 @@ export function createEventBus(env: Env): EventBus {
       const event: PeerEvent = { name, atMs: env.clock.nowMs(), data: { ...data } }
       ring.push(event)
       if (ring.length > limits.eventBacklog) ring.shift()
-      env.metrics.count('skein_events_total', 1, { name })
+      env.metrics.count('events_total', 1, { name })
       for (const reader of readers) reader(event)
     },
     recent: () => [...ring],

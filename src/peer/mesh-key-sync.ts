@@ -60,7 +60,8 @@ export function startMeshKeySync(env: Env, scope: Scope, parts: MeshKeyParts): v
     for (const { deviceId, state } of keeper.status()) if (state === 'up') startExchange(deviceId)
   }
   const rotate = async (): Promise<void> => {
-    if (!meshKeys.isStale(roster.state)) return
+    // Who has left or was put out makes no key any more
+    if (!meshKeys.isStale(roster.state) || roster.self()?.role !== 'full') return
     await meshKeys.rotate(roster.state)
     onChanged()
     tellAll()

@@ -4,10 +4,11 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env.ts'
+import { SkeinError } from '../base/errors.ts'
 import { errorFields } from '../base/log.ts'
 import type { Scope } from '../base/scope.ts'
 import { createScope } from '../base/scope.ts'
-import type { PeerApi, PeerStatus, Problem } from './api.ts'
+import type { ApiCall, LeaveReport, PeerApi, PeerStatus, Problem } from './api.ts'
 import type { AuditKind } from './auth/audit.ts'
 import { createAudit } from './auth/audit.ts'
 import { createIdentity } from './auth/keys.ts'
@@ -25,6 +26,8 @@ import type { EventBus } from './event-bus.ts'
 import { createEventBus } from './event-bus.ts'
 import type { Home } from './home.ts'
 import { createJoinVerb } from './joining.ts'
+import type { Farewell } from './leaving.ts'
+import { forgetMesh, sayFarewell, startingOver } from './leaving.ts'
 import { startMeshKeySync } from './mesh-key-sync.ts'
 import type { Mesh } from './mesh.ts'
 import { startMesh } from './mesh.ts'
@@ -41,22 +44,69 @@ export interface Peer extends AsyncDisposable {
 
 /** Starts everything. Disposing says goodbye to the others, flushes and closes. @throws `port.busy`, `store.*`. */
 export async function createPeer(env: Env, home: Home, settings: Settings): Promise<Peer> {
-  const scope = createScope(env, 'peer')
-  try {
-    const bus = createEventBus(env)
-    const api = await startCore(env, scope, { home, settings, bus })
-    bus.publish('peer.started', { version: readVersion() })
-    return {
-      api,
-      async [Symbol.asyncDispose]() {
-        bus.publish('peer.stopping', {})
-        await scope.close()
-      },
+  const bus = createEventBus(env)
+  let core: Core | undefined
+  let reason: unknown
+  const start = async (): Promise<Core> => {
+    const scope = createScope(env, 'peer')
+    // A part that failed has taken all the others with it. The next start recovers; half a peer would only look alive
+    const onEnd = (): void => {
+      if (core?.scope === scope && scope.reason?.code === 'internal') throw scope.reason
     }
-  } catch (error) {
-    await scope.close()
-    throw error
+    scope.signal.addEventListener('abort', onEnd, { once: true })
+    try {
+      core = await startCore(env, scope, { home, settings, bus })
+      return core
+    } catch (error) {
+      reason = error
+      await scope.close()
+      throw error
+    }
   }
+  const leave = async (): Promise<LeaveReport> => {
+    const left = core
+    if (left === undefined) throw startingOver(reason)
+    const farewell = await left.sayFarewell()
+    core = undefined
+    await left.scope.close()
+    await forgetMesh(env, home, settings)
+    const { api } = await start()
+    const { name, deviceId, peerId } = await api.status({}, { signal: new AbortController().signal })
+    bus.publish('mesh.left', { deviceId, wasMember: farewell.wasMember })
+    return { ...farewell, name, deviceId, peerId }
+  }
+  const first = await start()
+  bus.publish('peer.started', { version: readVersion() })
+  return {
+    api: { ...followCurrent(first.api, () => core?.api ?? startingOver(reason)), leave },
+    async [Symbol.asyncDispose]() {
+      bus.publish('peer.stopping', {})
+      await core?.scope.close()
+    },
+  }
+}
+
+/** The same verbs, answered by whatever core there is when they are called. */
+function followCurrent(first: CoreApi, current: () => CoreApi | SkeinError): CoreApi {
+  const verbs = Object.keys(first).map((verb) => [
+    verb,
+    (params: never, call: ApiCall) => {
+      const api = current()
+      if (api instanceof SkeinError) throw api
+      // because: every core has the verbs of the first one, and the caller passes what that verb takes
+      return (api[verb as keyof CoreApi] as (params: never, call: ApiCall) => unknown)(params, call)
+    },
+  ])
+  return Object.fromEntries(verbs) as CoreApi // because: built from the keys of one
+}
+
+type CoreApi = Omit<PeerApi, 'leave'>
+
+/** All that belongs to one identity. */
+interface Core {
+  readonly api: CoreApi
+  readonly scope: Scope
+  sayFarewell(): Promise<Farewell>
 }
 
 interface CoreParts {
@@ -65,7 +115,7 @@ interface CoreParts {
   readonly bus: EventBus
 }
 
-async function startCore(env: Env, scope: Scope, { home, settings, bus }: CoreParts): Promise<PeerApi> {
+async function startCore(env: Env, scope: Scope, { home, settings, bus }: CoreParts): Promise<Core> {
   const { keep } = home
   const trust = await openTrust(env, scope, { home, settings, bus })
   const { identity, roster, meshKeys, audit, tokens } = trust
@@ -137,7 +187,7 @@ async function startCore(env: Env, scope: Scope, { home, settings, bus }: CorePa
       isPairingOpen: window.isOpen,
     }
   }
-  return {
+  const api: CoreApi = {
     status,
     events: (_params, call) => bus.subscribe(call.signal),
     doctor: async () => {
@@ -152,6 +202,14 @@ async function startCore(env: Env, scope: Scope, { home, settings, bus }: CorePa
     ...createSecurityVerbs(env, security),
     ...spaces.verbs,
     ...openClipboardService(env, scope, { documents, roster, self, bus }),
+  }
+  return {
+    api,
+    scope,
+    async sayFarewell() {
+      await trust.note('leave', self)
+      return sayFarewell(env, roster, mesh)
+    },
   }
 }
 
@@ -212,7 +270,7 @@ function problemsOf(isMember: boolean, isStoreOpen: boolean): readonly Problem[]
     problems.push({
       code: 'auth.denied',
       message: 'this device was removed from its mesh',
-      fix: 'pair it again: skein pair CODE',
+      fix: 'skein leave makes it a new device; then pair it again',
     })
   }
   if (!isStoreOpen) {

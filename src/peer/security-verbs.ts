@@ -27,6 +27,7 @@ import { decodeAuditHead } from './auth/audit.ts'
 import type { Identity } from './auth/keys.ts'
 import type { Roster } from './auth/roster.ts'
 import type { Tokens } from './auth/tokens.ts'
+import { readFormerKeys } from './former-keys.ts'
 import type { Mesh } from './mesh.ts'
 
 export interface SecurityParts {
@@ -112,9 +113,11 @@ export function createSecurityVerbs(env: Env, parts: SecurityParts): SecurityVer
     audit: ({ limit = defaultAuditLines }) =>
       Promise.resolve(audit.tail(limit).map((entry) => describe(entry, identity.deviceId))),
     async auditVerify() {
+      const former = await readFormerKeys(keep)
       const verdict = await audit.verify({
         witnessed: await askWitnesses(env, parts),
-        isOwnKey: (key) => roster.self()?.keys.includes(key) ?? key === identity.key.peerId,
+        isOwnKey: (key) =>
+          key === identity.key.peerId || former.has(key) || roster.self()?.keys.includes(key) === true,
       })
       const head = audit.head()
       return {

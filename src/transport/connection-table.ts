@@ -5,7 +5,7 @@ import { SkeinError } from '../base/errors.ts'
 import { createEmitter } from '../base/events.ts'
 import { limits } from '../base/limits.ts'
 import type { Access, Connection, Membership } from '../base/link.ts'
-import { createAdmission, type Admission } from './admission.ts'
+import { createAdmission, type Admission, type Newcomer } from './admission.ts'
 import { createGate, type Standing } from './gate.ts'
 import { wrapConnection, type HostConnection } from './libp2p-connection.ts'
 import { TlsConnection } from './tls-connection.ts'
@@ -36,11 +36,7 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
   const entries = new Map<MultiaddrConnection, Entry>()
   const wrapped = new WeakMap<Libp2pConnection, HostConnection>()
   let isClosed = false
-  const count = (wanted: (entry: Entry) => boolean): number => {
-    let total = 0
-    for (const entry of entries.values()) if (wanted(entry)) total++
-    return total
-  }
+  const count = (wanted: (entry: Entry) => boolean): number => [...entries.values()].filter(wanted).length
   const gate = createGate(membership, {
     strangers: () => count((entry) => entry.standing === 'stranger'),
     peer: (peerId) => count((entry) => entry.peerId === peerId),
@@ -49,50 +45,37 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
     const standing = isClosed || maConn.status !== 'open' ? undefined : gate.standingOf(peerId, ours)
     if (standing === undefined) {
       env.log.debug('connection refused', { peerId, address: maConn.remoteAddr.toString() })
-      env.metrics.count('skein_connections_refused_total')
+      env.metrics.count('connections_refused_total')
       return true
     }
     entries.set(maConn, { standing, peerId, connection: undefined })
     maConn.addEventListener('close', () => entries.delete(maConn), { once: true })
     return false
   }
-  /** Noise only: TLS sockets were asked for before their handshake. */
-  const isNewcomerDenied = (maConn: MultiaddrConnection): boolean => {
-    if (maConn instanceof TlsConnection) return false
-    const newcomer = {
-      destroy: () => maConn.abort(new SkeinError('limit.exceeded', 'no room for the handshake')),
-    }
-    const address = maConn.remoteAddr.getComponents()[0]?.value ?? ''
-    const { isAdmitted, evicted } = admission.admit(newcomer, address, env.clock.monotonicMs())
-    evicted?.destroy()
-    if (!isAdmitted) return true
-    newcomers.set(maConn, newcomer)
-    maConn.addEventListener('close', () => admission.release(newcomer), { once: true })
-    return false
-  }
-  const newcomers = new WeakMap<MultiaddrConnection, { destroy(): void }>()
+  const noiseDoor = createNoiseDoor(env, admission)
 
   return {
     admission,
     gater: {
-      denyInboundConnection: isNewcomerDenied,
+      denyInboundConnection: (maConn) => noiseDoor.isDenied(maConn),
       denyInboundEncryptedConnection(peerId, maConn) {
-        const newcomer = newcomers.get(maConn)
-        if (newcomer !== undefined) admission.release(newcomer)
+        noiseDoor.release(maConn)
         return isDenied(peerId.toString(), maConn, false)
       },
-      denyOutboundEncryptedConnection: (peerId, maConn) => {
+      denyOutboundEncryptedConnection(peerId, maConn) {
         const wanted = maConn.remoteAddr.getComponents().findLast((part) => part.name === 'p2p')?.value
         return wanted !== peerId.toString() || isDenied(wanted, maConn, true)
       },
     },
     opened(libp2p) {
       const connection = wrapConnection(env, libp2p)
+      env.metrics.count('connections_opened_total')
+      env.metrics.count('connections_closed_total', 0)
+      void connection.closed.then(() => env.metrics.count('connections_closed_total'))
       wrapped.set(libp2p, connection)
       const entry = entries.get(connection.maConn)
       if (entry === undefined) {
-        // Closed between the gate and here
-        connection.abort(new SkeinError('peer.gone', 'the connection ended while it was made'))
+        connection.abort(new SkeinError('peer.gone', 'it ended between the gate and here'))
         return
       }
       entry.connection = connection
@@ -117,5 +100,33 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
     close() {
       isClosed = true
     },
+  }
+}
+
+/** Admission for noise, which libp2p accepts itself; TLS sockets were asked for before their handshake. */
+function createNoiseDoor(
+  env: Env,
+  admission: Admission,
+): { isDenied(maConn: MultiaddrConnection): boolean; release(maConn: MultiaddrConnection): void } {
+  const newcomers = new WeakMap<MultiaddrConnection, Newcomer>()
+  const release = (maConn: MultiaddrConnection): void => {
+    const newcomer = newcomers.get(maConn)
+    if (newcomer !== undefined) admission.release(newcomer)
+  }
+  return {
+    isDenied(maConn) {
+      if (maConn instanceof TlsConnection) return false
+      const newcomer = {
+        destroy: () => maConn.abort(new SkeinError('limit.exceeded', 'no room for the handshake')),
+      }
+      const address = maConn.remoteAddr.getComponents()[0]?.value ?? ''
+      const { isAdmitted, evicted } = admission.admit(newcomer, address, env.clock.monotonicMs())
+      evicted?.destroy()
+      if (!isAdmitted) return true
+      newcomers.set(maConn, newcomer)
+      maConn.addEventListener('close', () => release(maConn), { once: true })
+      return false
+    },
+    release,
   }
 }

@@ -27,112 +27,121 @@ export interface Framer {
 }
 
 export function createFramer(maxBytes: number = limits.messageBytes): Framer {
-  const chunks: Uint8Array[] = []
-  let first = 0 // index of the first chunk not used up
-  let offset = 0 // into that chunk
-  let held = 0
-  let length = -1 // of the message being read, -1 while its header is not complete
-  let assembly = new Uint8Array(0)
-  let assembled = 0
+  return new ChunkFramer(maxBytes)
+}
 
-  const dropUsed = (): void => {
-    if (first === chunks.length) {
-      chunks.length = 0
-      first = 0
-    } else if (first > 64) {
-      chunks.splice(0, first)
-      first = 0
-    }
+class ChunkFramer implements Framer {
+  readonly #maxBytes: number
+  readonly #chunks: Uint8Array[] = []
+  #first = 0 // index of the first chunk not used up
+  #offset = 0 // into that chunk
+  #held = 0
+  #length = -1 // of the message being read, -1 while its header is not complete
+  #assembly = new Uint8Array(0)
+  #assembled = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
   }
-  const skip = (count: number): void => {
-    held -= count
-    offset += count
-    for (
-      let chunk = chunks[first];
-      chunk !== undefined && offset >= chunk.byteLength;
-      chunk = chunks[first]
-    ) {
-      offset -= chunk.byteLength
-      first++
-    }
-    dropUsed()
+
+  get heldBytes(): number {
+    return this.#held + this.#assembled + (this.#length >= 0 ? headerBytes : 0)
   }
-  const readLength = (): number => {
+
+  push(chunk: Uint8Array): void {
+    if (chunk.byteLength === 0) return
+    this.#chunks.push(chunk)
+    this.#held += chunk.byteLength
+  }
+
+  next(): Uint8Array | undefined {
+    if (this.#length < 0) {
+      if (this.#held < headerBytes) return undefined
+      const announced = this.#readLength()
+      if (announced > this.#maxBytes) {
+        throw new SkeinError(
+          'limit.exceeded',
+          `message of ${announced} bytes announced, at most ${this.#maxBytes} allowed`,
+        )
+      }
+      this.#length = announced
+    }
+    const length = this.#length
+    const chunk = this.#chunks[this.#first]
+    let message: Uint8Array
+    if (this.#assembled === 0 && chunk !== undefined && chunk.byteLength - this.#offset >= length) {
+      // A plain Uint8Array, never a Buffer: `slice` must copy for those who keep a message
+      message = new Uint8Array(chunk.buffer, chunk.byteOffset + this.#offset, length)
+      if (length > 0) this.#skip(length)
+    } else {
+      this.#assemble(length)
+      if (this.#assembled < length) return undefined
+      message = this.#assembly.subarray(0, length)
+      this.#assembled = 0
+    }
+    this.#length = -1
+    return message
+  }
+
+  clear(): void {
+    this.#chunks.length = 0
+    this.#first = this.#offset = this.#held = this.#assembled = 0
+    this.#length = -1
+    this.#assembly = new Uint8Array(0)
+  }
+
+  #readLength(): number {
     let value = 0
-    let index = first
-    let at = offset
+    let index = this.#first
+    let at = this.#offset
     for (let count = 0; count < headerBytes; count++) {
-      let chunk = chunks[index]
+      let chunk = this.#chunks[index]
       while (chunk !== undefined && at >= chunk.byteLength) {
         at = 0
-        chunk = chunks[++index]
+        chunk = this.#chunks[++index]
       }
       value = value * 256 + (chunk?.[at] ?? 0)
       at++
     }
-    skip(headerBytes)
+    this.#skip(headerBytes)
     return value
   }
-  const grow = (neededBytes: number): void => {
-    if (assembly.byteLength >= neededBytes) return
-    const size = Math.min(length, Math.max(neededBytes, firstAssemblyBytes, assembly.byteLength * 2))
-    const larger = new Uint8Array(size)
-    larger.set(assembly.subarray(0, assembled))
-    assembly = larger
-  }
+
   /** Moves what there is of the message out of the chunks, so that they are free again. */
-  const assemble = (): void => {
-    while (assembled < length && held > 0) {
-      const chunk = chunks[first]
+  #assemble(length: number): void {
+    while (this.#assembled < length && this.#held > 0) {
+      const chunk = this.#chunks[this.#first]
       if (chunk === undefined) return
-      const part = chunk.subarray(offset, offset + Math.min(length - assembled, chunk.byteLength - offset))
-      grow(assembled + part.byteLength)
-      assembly.set(part, assembled)
-      assembled += part.byteLength
-      skip(part.byteLength)
+      const count = Math.min(length - this.#assembled, chunk.byteLength - this.#offset)
+      this.#grow(this.#assembled + count, length)
+      this.#assembly.set(chunk.subarray(this.#offset, this.#offset + count), this.#assembled)
+      this.#assembled += count
+      this.#skip(count)
     }
   }
-  return {
-    get heldBytes() {
-      return held + assembled + (length >= 0 ? headerBytes : 0)
-    },
-    push(chunk) {
-      if (chunk.byteLength === 0) return
-      chunks.push(chunk)
-      held += chunk.byteLength
-    },
-    next() {
-      if (length < 0) {
-        if (held < headerBytes) return undefined
-        const announced = readLength()
-        if (announced > maxBytes) {
-          throw new SkeinError(
-            'limit.exceeded',
-            `message of ${announced} bytes announced, at most ${maxBytes} allowed`,
-          )
-        }
-        length = announced
-      }
-      const chunk = chunks[first]
-      let message: Uint8Array
-      if (assembled === 0 && chunk !== undefined && chunk.byteLength - offset >= length) {
-        // A plain Uint8Array, never a Buffer: `slice` must copy for those who keep a message
-        message = new Uint8Array(chunk.buffer, chunk.byteOffset + offset, length)
-        if (length > 0) skip(length)
-      } else {
-        assemble()
-        if (assembled < length) return undefined
-        message = assembly.subarray(0, length)
-        assembled = 0
-      }
-      length = -1
-      return message
-    },
-    clear() {
-      chunks.length = 0
-      first = offset = held = assembled = 0
-      length = -1
-      assembly = new Uint8Array(0)
-    },
+
+  #grow(neededBytes: number, length: number): void {
+    if (this.#assembly.byteLength >= neededBytes) return
+    const wanted = Math.max(neededBytes, firstAssemblyBytes, this.#assembly.byteLength * 2)
+    const larger = new Uint8Array(Math.min(length, wanted))
+    larger.set(this.#assembly.subarray(0, this.#assembled))
+    this.#assembly = larger
+  }
+
+  #skip(count: number): void {
+    this.#held -= count
+    this.#offset += count
+    let chunk = this.#chunks[this.#first]
+    while (chunk !== undefined && this.#offset >= chunk.byteLength) {
+      this.#offset -= chunk.byteLength
+      chunk = this.#chunks[++this.#first]
+    }
+    if (this.#first === this.#chunks.length) {
+      this.#chunks.length = 0
+      this.#first = 0
+    } else if (this.#first > 64) {
+      this.#chunks.splice(0, this.#first)
+      this.#first = 0
+    }
   }
 }

@@ -9,8 +9,6 @@ import { limits } from '../base/limits.ts'
 /** What a connection was admitted as. */
 export type Standing = 'member' | 'stranger'
 
-export type Verdict = 'accepted' | 'denied' | 'busy'
-
 export interface Gate {
   /** @param ours true when we dialled: then a stranger is whom we asked for, e.g. while joining a mesh. */
   standingOf(peerId: string, ours: boolean): Standing | undefined

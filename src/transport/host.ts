@@ -7,6 +7,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed, privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type {
   Connection as Libp2pConnection,
+  Libp2p,
   Libp2pEvents,
   PrivateKey,
   Stream,
@@ -24,16 +25,22 @@ import { isPeerId, type PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Access, ChannelHandler, Connection, DialOptions, Host, Membership } from '../base/link.ts'
 import { errorFields } from '../base/log.ts'
+import { acceptStatus, refuseStream } from './accept-status.ts'
 import { createConnectionTable, type ConnectionTable } from './connection-table.ts'
 import { dialTurns } from './dial-plan.ts'
 import { race } from './happy-eyeballs.ts'
 import { lazyYamux } from './lazy-yamux.ts'
 import { fromLibp2p } from './libp2p-errors.ts'
-import type { HostConnection } from './libp2p-connection.ts'
-import { createListenerRegister, listenAddresses, type ListenOptions } from './listeners.ts'
+import { countStream, type HostConnection } from './libp2p-connection.ts'
+import {
+  createListenerRegister,
+  listenAddresses,
+  type ListenerRegister,
+  type ListenOptions,
+} from './listeners.ts'
 import { createNoiseCrypto } from './noise-crypto.ts'
 import { createSilentLogger } from './silent-logger.ts'
-import { createStreamChannel, refuseStream, acceptStatus } from './stream-channel.ts'
+import { createStreamChannel } from './stream-channel.ts'
 import { createTlsIdentity } from './tls-identity.ts'
 import { tlsTransport } from './tls-transport.ts'
 
@@ -60,52 +67,13 @@ export async function createLibp2pHost(
   options: HostOptions,
 ): Promise<Host> {
   const env = withLogScope(outerEnv, 'transport')
-  const privateKey = await readKey(identity.privateKey)
   const table = createConnectionTable(env, identity.membership)
   const register = createListenerRegister()
-  const monotonicMs = (): number => env.clock.monotonicMs()
-  const muxer = lazyYamux(limits.controlWindowBytes, monotonicMs)
-  const bulkMuxer = lazyYamux(limits.bulkWindowBytes, monotonicMs)
-  const tls = tlsTransport({
-    identity: await createTlsIdentity(privateKey),
-    muxerFactory: bulkMuxer(),
-    admission: table.admission,
-    monotonicMs,
+  const { node, components } = await createNode(env, await readKey(identity.privateKey), {
+    table,
+    register,
+    listen: options.listen,
   })
-  // A service is how libp2p hands out its parts
-  let found: Components | undefined
-  const node = await createLibp2p({
-    start: false,
-    privateKey,
-    logger: createSilentLogger(),
-    addresses: { listen: listenAddresses(options.listen) },
-    transports: [
-      register.watch(tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })),
-      register.watch(tls),
-    ],
-    connectionEncrypters: [noise({ crypto: createNoiseCrypto() })],
-    streamMuxers: [muxer],
-    connectionGater: table.gater,
-    connectionMonitor: { enabled: false },
-    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
-    connectionManager: {
-      // Ours counts by address and evicts fairly (admission.ts); libp2p's would refuse everybody
-      inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
-      maxIncomingPendingConnections: limits.pendingConnections * 4,
-      maxConnections: limits.connections,
-      inboundUpgradeTimeout: limits.handshakeMs,
-      inboundStreamProtocolNegotiationTimeout: limits.helloMs,
-      outboundStreamProtocolNegotiationTimeout: limits.helloMs,
-    },
-    services: {
-      parts: (components: Components) => {
-        found = components
-        return {}
-      },
-    },
-  })
-  const components: Components | undefined = found
-  assert(components !== undefined, 'libp2p made its services')
   components.events.addEventListener('connection:open', (event) => table.opened(event.detail))
   try {
     await node.start()
@@ -134,6 +102,61 @@ export async function createLibp2pHost(
   }
 }
 
+interface NodeParts {
+  readonly table: ConnectionTable
+  readonly register: ListenerRegister
+  readonly listen: ListenOptions
+}
+
+async function createNode(
+  env: Env,
+  privateKey: PrivateKey,
+  parts: NodeParts,
+): Promise<{ readonly node: Libp2p; readonly components: Components }> {
+  const { table, register } = parts
+  const monotonicMs = (): number => env.clock.monotonicMs()
+  const tls = tlsTransport({
+    identity: await createTlsIdentity(privateKey),
+    muxerFactory: lazyYamux(limits.bulkWindowBytes, monotonicMs)(),
+    admission: table.admission,
+    monotonicMs,
+  })
+  // A service is how libp2p hands out its parts
+  let components: Components | undefined
+  const node = await createLibp2p({
+    start: false,
+    privateKey,
+    logger: createSilentLogger(),
+    addresses: { listen: listenAddresses(parts.listen) },
+    transports: [
+      register.watch(tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })),
+      register.watch(tls),
+    ],
+    connectionEncrypters: [noise({ crypto: createNoiseCrypto() })],
+    streamMuxers: [lazyYamux(limits.controlWindowBytes, monotonicMs)],
+    connectionGater: table.gater,
+    connectionMonitor: { enabled: false },
+    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
+    connectionManager: {
+      // Ours counts by address and evicts fairly (admission.ts); libp2p's would refuse everybody
+      inboundConnectionThreshold: Number.MAX_SAFE_INTEGER,
+      maxIncomingPendingConnections: limits.pendingConnections * 4,
+      maxConnections: limits.connections,
+      inboundUpgradeTimeout: limits.handshakeMs,
+      inboundStreamProtocolNegotiationTimeout: limits.helloMs,
+      outboundStreamProtocolNegotiationTimeout: limits.helloMs,
+    },
+    services: {
+      parts: (found: Components) => {
+        components = found
+        return {}
+      },
+    },
+  })
+  assert(components !== undefined, 'libp2p made its services')
+  return { node, components }
+}
+
 async function readKey(bytes: Uint8Array): Promise<PrivateKey> {
   assert(bytes.byteLength === 32 || bytes.byteLength === 64, 'an Ed25519 key has 32 or 64 bytes')
   return bytes.byteLength === 32 ? generateKeyPairFromSeed('Ed25519', bytes) : privateKeyFromRaw(bytes)
@@ -148,6 +171,7 @@ interface Service {
 function serve(env: Env, registrar: Registrar, table: ConnectionTable, service: Service): Disposable {
   const { protocol, access, handler } = service
   const onStream = (stream: Stream, libp2p: Libp2pConnection): void => {
+    countStream(env, stream)
     const connection = table.find(libp2p)
     if (connection === undefined || !table.mayOpen(connection, access)) {
       env.log.warn('channel refused', { protocol, peerId: libp2p.remotePeer.toString() })

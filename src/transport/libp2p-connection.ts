@@ -9,13 +9,14 @@ import { limits } from '../base/limits.ts'
 import { withDeadline } from '../base/clock.ts'
 import type { Channel } from '../base/channel.ts'
 import type { Connection } from '../base/link.ts'
+import { batchWrites, type TcpConnectionInternals } from './batched-writes.ts'
 import { fromLibp2p } from './libp2p-errors.ts'
 import type { YamuxMuxerInternals } from './lazy-yamux.ts'
 import { createStreamChannel } from './stream-channel.ts'
 
-/** Not in libp2p's interface; test/transport/libp2p-internals.test.ts fails when they are gone. */
+/** Not in libp2p's interface; test/transport/internals.test.ts fails when they are gone. */
 interface ConnectionInternals extends Libp2pConnection {
-  readonly maConn: MultiaddrConnection & { readonly socket?: Socket; readonly rawSocket?: Socket }
+  readonly maConn: TcpConnectionInternals & { readonly rawSocket?: Socket }
   readonly muxer: YamuxMuxerInternals
 }
 
@@ -32,6 +33,7 @@ export function wrapConnection(env: Env, libp2p: Libp2pConnection): HostConnecti
   const internals = libp2p as ConnectionInternals
   const { maConn } = internals
   const socket = maConn.rawSocket ?? maConn.socket
+  if (maConn.rawSocket === undefined) batchWrites(maConn)
   const address = libp2p.remoteAddr.decapsulateCode(CODE_P2P).toString()
   const done = Promise.withResolvers<SkeinError | undefined>()
   let reason: SkeinError | undefined
@@ -57,8 +59,8 @@ export function wrapConnection(env: Env, libp2p: Libp2pConnection): HostConnecti
     direction: libp2p.direction,
     encryption: libp2p.encryption === 'native' ? 'tls' : 'noise',
     address,
-    bytesRead: () => socket?.bytesRead ?? 0,
-    bytesWritten: () => socket?.bytesWritten ?? 0,
+    bytesRead: () => socket.bytesRead,
+    bytesWritten: () => socket.bytesWritten,
     open: (protocol, signal) => openChannel(env, libp2p, protocol, signal),
     async close() {
       try {
@@ -75,6 +77,13 @@ export function wrapConnection(env: Env, libp2p: Libp2pConnection): HostConnecti
       internals.muxer.maxInboundStreams = count
     },
   }
+}
+
+/** What is open is the difference of the two: a leak shows as one that grows. */
+export function countStream(env: Env, stream: Stream): void {
+  env.metrics.count('streams_opened_total')
+  env.metrics.count('streams_closed_total', 0)
+  stream.addEventListener('close', () => env.metrics.count('streams_closed_total'), { once: true })
 }
 
 async function openChannel(
@@ -97,6 +106,7 @@ async function openChannel(
       } catch (error) {
         throw fromLibp2p(error, `cannot open ${label}`, deadline)
       }
+      countStream(env, stream)
       const channel = createStreamChannel(env, stream, { label, role: 'opener' })
       const onAbort = (): void => channel.abort(asSkeinError(deadline.reason, 'cancelled'))
       deadline.addEventListener('abort', onAbort, { once: true })

@@ -37,7 +37,7 @@ export function createNoiseCrypto(): ICryptoInterface {
       output.append(cipher.getAuthTag())
       return asBytes(output)
     },
-    chaCha20Poly1305Decrypt(ciphertext, nonce, ad, key, destination) {
+    chaCha20Poly1305Decrypt(ciphertext, nonce, ...[ad, key, destination]) {
       if (ciphertext.byteLength < nativeFromBytes) {
         return asCrypto.chaCha20Poly1305Decrypt(ciphertext, nonce, ad, key, destination)
       }

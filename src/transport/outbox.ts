@@ -19,83 +19,93 @@ export interface Outbox {
 }
 
 export function createOutbox(): Outbox {
-  const pieces: Uint8Array[] = []
-  let first = 0
-  let waiting = 0
-  let slab = new Uint8Array(0)
-  let runStart = 0
-  let used = 0
+  return new SlabOutbox()
+}
 
-  const endRun = (): void => {
-    if (used > runStart) pieces.push(slab.subarray(runStart, used))
-    runStart = used
+class SlabOutbox implements Outbox {
+  readonly #pieces: Uint8Array[] = []
+  #first = 0
+  #waiting = 0
+  #slab: Uint8Array = new Uint8Array(0)
+  #runStart = 0 // of what was copied into the slab and is not yet a piece
+  #used = 0
+
+  get waitingBytes(): number {
+    return this.#waiting
   }
-  const reserve = (count: number): void => {
-    if (slab.byteLength - used >= count) return
-    endRun()
+
+  add(parts: readonly Uint8Array[], sizeBytes: number): void {
+    this.#waiting += sizeBytes + headerBytes
+    if (sizeBytes <= copyBytes) {
+      this.#reserve(headerBytes + sizeBytes)
+      this.#writeHeader(sizeBytes)
+      for (const part of parts) {
+        this.#slab.set(part, this.#used)
+        this.#used += part.byteLength
+      }
+      return
+    }
+    this.#reserve(headerBytes)
+    this.#writeHeader(sizeBytes)
+    this.#endRun()
+    for (const part of parts) if (part.byteLength > 0) this.#pieces.push(part)
+  }
+
+  take(maxBytes: number): Uint8Array[] {
+    this.#endRun()
+    const taken: Uint8Array[] = []
+    let sizeBytes = 0
+    while (sizeBytes < maxBytes) {
+      const piece = this.#pieces[this.#first]
+      if (piece === undefined) break
+      const room = maxBytes - sizeBytes
+      if (piece.byteLength > room) {
+        taken.push(piece.subarray(0, room))
+        this.#pieces[this.#first] = piece.subarray(room)
+        sizeBytes += room
+        break
+      }
+      taken.push(piece)
+      sizeBytes += piece.byteLength
+      this.#first++
+    }
+    this.#dropTaken()
+    this.#waiting -= sizeBytes
+    return taken
+  }
+
+  clear(): void {
+    this.#pieces.length = 0
+    this.#first = this.#waiting = 0
+    this.#runStart = this.#used
+  }
+
+  #dropTaken(): void {
+    if (this.#first === this.#pieces.length) this.#pieces.length = 0
+    else if (this.#first > 256) this.#pieces.splice(0, this.#first)
+    else return
+    this.#first = 0
+  }
+
+  #endRun(): void {
+    if (this.#used > this.#runStart) this.#pieces.push(this.#slab.subarray(this.#runStart, this.#used))
+    this.#runStart = this.#used
+  }
+
+  #reserve(count: number): void {
+    if (this.#slab.byteLength - this.#used >= count) return
+    this.#endRun()
     // Buffer's own allocator does not clear the memory; all of it is written before it is sent
-    slab = Buffer.allocUnsafeSlow(slabBytes)
-    runStart = used = 0
+    this.#slab = Buffer.allocUnsafeSlow(slabBytes)
+    this.#runStart = this.#used = 0
   }
-  const writeHeader = (sizeBytes: number): void => {
-    slab[used] = sizeBytes >>> 24
-    slab[used + 1] = sizeBytes >>> 16
-    slab[used + 2] = sizeBytes >>> 8
-    slab[used + 3] = sizeBytes
-    used += headerBytes
-  }
-  return {
-    get waitingBytes() {
-      return waiting
-    },
-    add(parts, sizeBytes) {
-      waiting += sizeBytes + headerBytes
-      if (sizeBytes <= copyBytes) {
-        reserve(headerBytes + sizeBytes)
-        writeHeader(sizeBytes)
-        for (const part of parts) {
-          slab.set(part, used)
-          used += part.byteLength
-        }
-        return
-      }
-      reserve(headerBytes)
-      writeHeader(sizeBytes)
-      endRun()
-      for (const part of parts) if (part.byteLength > 0) pieces.push(part)
-    },
-    take(maxBytes) {
-      endRun()
-      const taken: Uint8Array[] = []
-      let sizeBytes = 0
-      while (sizeBytes < maxBytes) {
-        const piece = pieces[first]
-        if (piece === undefined) break
-        const room = maxBytes - sizeBytes
-        if (piece.byteLength > room) {
-          taken.push(piece.subarray(0, room))
-          pieces[first] = piece.subarray(room)
-          sizeBytes += room
-          break
-        }
-        taken.push(piece)
-        sizeBytes += piece.byteLength
-        first++
-      }
-      if (first === pieces.length) {
-        pieces.length = 0
-        first = 0
-      } else if (first > 256) {
-        pieces.splice(0, first)
-        first = 0
-      }
-      waiting -= sizeBytes
-      return taken
-    },
-    clear() {
-      pieces.length = 0
-      first = waiting = 0
-      runStart = used
-    },
+
+  #writeHeader(sizeBytes: number): void {
+    const at = this.#used
+    this.#slab[at] = sizeBytes >>> 24
+    this.#slab[at + 1] = sizeBytes >>> 16
+    this.#slab[at + 2] = sizeBytes >>> 8
+    this.#slab[at + 3] = sizeBytes
+    this.#used += headerBytes
   }
 }

@@ -17,11 +17,10 @@ import { untilAborted } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { acceptStatus, refusal } from './accept-status.ts'
 import { createFramer } from './framing.ts'
 import type { DirectStream } from './lazy-yamux.ts'
 import { createOutbox } from './outbox.ts'
-
-export const acceptStatus = { accepted: 0, denied: 1, busy: 2 } as const
 
 export interface StreamChannelOptions {
   /** For logs: protocol and remote. */
@@ -45,16 +44,6 @@ const pauseAboveBytes = 64 * 1024
 /** Takes over the stream, which must be negotiated. */
 export function createStreamChannel(env: Env, stream: Stream, options: StreamChannelOptions): StreamChannel {
   return new StreamChannelState(env, stream, options)
-}
-
-/** Refuses a stream with a reason that the opener can tell. */
-export function refuseStream(stream: Stream, status: 1 | 2): void {
-  try {
-    stream.send(new Uint8Array([status]))
-    stream.close().catch((error: unknown) => stream.abort(asSkeinError(error)))
-  } catch (error) {
-    stream.abort(asSkeinError(error)) // because: it ended meanwhile, which is what was wanted
-  }
 }
 
 class StreamChannelState implements StreamChannel {
@@ -326,11 +315,7 @@ class StreamChannelState implements StreamChannel {
     }
     const [status] = chunk
     if (status === undefined) return
-    if (status !== acceptStatus.accepted) {
-      const code = status === acceptStatus.denied ? 'auth.denied' : 'limit.exceeded'
-      this.abort(new SkeinError(code, `${this.label}: refused by the other side`))
-      return
-    }
+    if (status !== acceptStatus.accepted) return this.abort(refusal(status, this.label))
     this.#isAccepted = true
     this.#accepted.resolve()
     this.#framer.push(chunk.subarray(1))

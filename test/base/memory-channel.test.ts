@@ -1,7 +1,8 @@
 /** The Channel contract on the in-memory pair. */
 import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { SkeinError } from '../../src/base/errors.ts'
-import { channelContract, type ChannelPair } from '../contract/channel.ts'
+import { channelContract } from '../contract/channel.ts'
+import type { ChannelPair } from '../contract/channel-pair.ts'
 
 channelContract('memory', () => {
   const [a, b] = createMemoryChannelPair()

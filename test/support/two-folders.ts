@@ -16,6 +16,7 @@ import { createDocHost, type DocHost, type ForeignUpdate } from '../../src/crdt/
 import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
 import { openSpace, type SpaceTree } from '../../src/crdt/space.ts'
 import { openStore, type Store } from '../../src/crdt/store.ts'
+import { formatVector } from '../../src/crdt/version-vector.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
 import { createFolder, type Folder, type FolderOptions, type FolderStatus } from '../../src/files/folder.ts'
@@ -151,7 +152,11 @@ export async function picture(root: string): Promise<Readonly<Record<string, str
     } catch (error) {
       // Something went while it was looked at: once more
       if (
-        !(error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EINVAL'))
+        !(
+          error instanceof Error &&
+          'code' in error &&
+          ['ENOENT', 'EINVAL', 'ENOTDIR', 'EISDIR'].includes(String(error.code))
+        )
       )
         throw error
     }
@@ -187,6 +192,26 @@ async function takePicture(root: string): Promise<Readonly<Record<string, string
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+async function describeEntries(space: SpaceTree): Promise<readonly string[]> {
+  const out: string[] = []
+  for await (const entry of space.walk()) {
+    out.push(
+      `${entry.path} ${entry.nodes.join('+')} in ${entry.parent} ${formatVector(entry.data.versions)} ${entry.data.hash?.slice(0, 4)}`,
+    )
+  }
+  return out
+}
+
+async function describeRows(space: SpaceTree): Promise<readonly string[]> {
+  const out: string[] = []
+  for await (const row of space.index.iterate()) {
+    out.push(
+      `${row.path} ${row.nodeId} ${formatVector(row.versions)} ${row.hash?.slice(0, 4)} ${row.diskPath ?? ''} ${[...row.flags].join()}`,
+    )
+  }
+  return out
+}
+
 /** Waits until `check` holds; the statuses are told when it does not in time. */
 export async function until(
   check: () => Promise<boolean> | boolean,
@@ -198,7 +223,12 @@ export async function until(
     if (await check()) return
     if (Date.now() > endMs) {
       const pictures = await Promise.all(
-        devices.map(async ({ root, folder }) => ({ picture: await picture(root), status: folder.status() })),
+        devices.map(async ({ root, folder, space }) => ({
+          entries: await describeEntries(space),
+          rows: await describeRows(space),
+          picture: await picture(root),
+          status: folder.status(),
+        })),
       )
       throw new Error(
         `not in time: ${JSON.stringify(pictures, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1)}`,

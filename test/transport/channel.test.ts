@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import type { Lane } from '../../src/base/link.ts'
 import { createSystemEnv, type Env } from '../../src/base/env.ts'
 import { limits } from '../../src/base/limits.ts'
-import { channelContract, type ChannelPair } from '../contract/channel.ts'
+import { channelContract } from '../contract/channel.ts'
+import type { ChannelPair } from '../contract/channel-pair.ts'
 import { link } from './hosts.ts'
 
 /** A clock on which the watchdog's 30 s are `stallMs`, and everything else is real. */

@@ -9,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { expect, test } from 'vitest'
 import { createSystemEnv } from '../../src/base/env.ts'
+import { SkeinError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
 import type { Connection, Lane } from '../../src/base/link.ts'
 import type { HostConnection } from '../../src/transport/libp2p-connection.ts'
@@ -22,7 +23,7 @@ function floodFrom(
   localAddress: string,
   port: number,
   count: number,
-): { readonly sockets: Socket[]; settled(): Promise<void> } {
+): { readonly sockets: Socket[]; readonly settled: () => Promise<void> } {
   const garbage = Buffer.alloc(500, 0x5a)
   const settled: Promise<void>[] = []
   const sockets = Array.from({ length: count }, (_, index) => {
@@ -161,7 +162,7 @@ test('a reader that never reads costs its sender at most 16 MiB', async () => {
     }
     expect(takenBytes).toBeGreaterThan(limits.channelSendBufferBytes / 2)
     expect(takenBytes).toBeLessThan(16 * 1024 * 1024)
-    channel.abort(new (await import('../../src/base/errors.ts')).SkeinError('cancelled', 'enough'))
+    channel.abort(new SkeinError('cancelled', 'enough'))
   }
 })
 

@@ -92,6 +92,18 @@ test('yamux has the names that lazy-yamux changes', async () => {
   expect(stream.maxReadBufferLength).toBeGreaterThan(limits.bulkWindowBytes)
 })
 
+test('connections have the sockets whose bytes are counted and whose writes are batched', async () => {
+  for (const lane of ['control', 'bulk'] as const) {
+    await using linked = await link(lane)
+    for (const side of [linked.connection, linked.inbound]) {
+      // because: the very thing under test
+      const { maConn } = side as unknown as { maConn: { socket: object } }
+      expect(has(maConn, 'socket', 'sendData', ...(lane === 'bulk' ? ['rawSocket'] : []))).toEqual([])
+      expect(has(maConn.socket, 'bytesRead', 'bytesWritten', 'writableLength', 'cork')).toEqual([])
+    }
+  }
+})
+
 test('a stock peer and ours exchange data of every size both ways', async () => {
   await using pair = await stockPair(limits.bulkWindowBytes)
   await pair.stock.handle('/echo/1', (stream) => {

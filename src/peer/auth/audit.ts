@@ -36,6 +36,7 @@ export const auditKinds = [
   'grant',
   'rename',
   'recover',
+  'leave',
   'adopt',
   'token',
   'token.revoked',

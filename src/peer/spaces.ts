@@ -4,11 +4,10 @@
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, resolve, sep } from 'node:path'
-import { withDeadline } from '../base/clock.ts'
 import { array, decodeCanonical, encodeCanonical, object, text, textOf } from '../base/codec.ts'
 import type { Env } from '../base/env.ts'
 import { withLogScope } from '../base/env.ts'
-import { hasCode, SkeinError } from '../base/errors.ts'
+import { asSkeinError, SkeinError } from '../base/errors.ts'
 import type { DeviceId, SpaceId } from '../base/ids.ts'
 import { isSpaceId, newSpaceId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
@@ -29,6 +28,7 @@ import { may } from './auth/access.ts'
 import type { Roster } from './auth/roster.ts'
 import type { Documents } from './documents.ts'
 import type { EventBus } from './event-bus.ts'
+import { waitForSync } from './sync-wait.ts'
 
 export interface SpacesParts {
   readonly keep: Keep
@@ -60,20 +60,36 @@ const placesShape = array(
   object({ id: textOf(isSpaceId, 'a space id'), directory: text(4096) }),
   limits.spaces,
 )
-const syncPollMs = 50
+const placesBytes = limits.spaces * 8_192
 
 /** Opens every space that lies on this device. */
 export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): Promise<Spaces> {
   const env = withLogScope(outer, 'spaces')
-  const { keep, documents, bus } = parts
-  const settings = openSettings(documents.host)
-  const joined = new Map<SpaceId, Joined>()
-  const savePlaces = (): Promise<void> =>
-    keep.write(
-      recordName,
-      encodeCanonical([...joined.values()].map(({ spaceId: id, directory }) => ({ id, directory }))),
-    )
+  const settings = openSettings(parts.documents.host)
+  const shelf = await openShelf(env, scope, parts)
+  const statuses = async (): Promise<readonly SpaceStatus[]> => {
+    const known = await settings.spaces()
+    return known.map((space) => describe(space, shelf.joined.get(space.id)))
+  }
+  return { verbs: createVerbs(env, parts, { settings, shelf, statuses }), statuses }
+}
 
+/** The spaces that lie on this device. */
+interface Shelf {
+  readonly joined: ReadonlyMap<SpaceId, Joined>
+  /** Opens the folder and remembers its place. */
+  add(spaceId: SpaceId, directory: string): Promise<void>
+  /** Closes the folder and forgets its place; the files stay. */
+  remove(held: Joined): Promise<void>
+}
+
+async function openShelf(env: Env, scope: Scope, parts: SpacesParts): Promise<Shelf> {
+  const { keep, bus } = parts
+  const joined = new Map<SpaceId, Joined>()
+  const save = (): Promise<void> => {
+    const places = [...joined.values()].map(({ spaceId: id, directory }) => ({ id, directory }))
+    return keep.write(recordName, encodeCanonical(places))
+  }
   const open = async (spaceId: SpaceId, directory: string): Promise<void> => {
     const own = scope.child(`space ${spaceId}`)
     try {
@@ -86,67 +102,77 @@ export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): 
     }
   }
   const stored = await keep.read(recordName)
-  for (const place of stored === undefined
-    ? []
-    : decodeCanonical(stored, placesShape, limits.spaces * 8192)) {
+  for (const place of stored === undefined ? [] : decodeCanonical(stored, placesShape, placesBytes)) {
     // One folder that cannot be opened must not keep the peer from starting: doctor names it
     await open(place.id, place.directory).catch((error: unknown) => {
       env.log.error('space not opened', { spaceId: place.id, ...errorFields(error) })
-      bus.publish('store.problem', {
-        code: 'internal',
-        message: `the space in ${place.directory} could not be opened`,
-      })
+      const message = `the space in ${place.directory} could not be opened`
+      bus.publish('store.problem', { code: asSkeinError(error).code, message })
     })
   }
   scope.own(parts.exchange.onPeer(() => joined.forEach(({ folder }) => folder.retry())))
-
-  const statuses = async (): Promise<readonly SpaceStatus[]> => {
-    const known = await settings.spaces()
-    return known.map((space) => describe(space, joined.get(space.id)))
+  return {
+    joined,
+    async add(spaceId, directory) {
+      await open(spaceId, directory)
+      await save()
+    },
+    async remove(held) {
+      joined.delete(held.spaceId)
+      await save()
+      await held.scope.close()
+    },
   }
-  const verbs: SpaceVerbs = {
+}
+
+interface VerbParts {
+  readonly settings: Settings
+  readonly shelf: Shelf
+  statuses(): Promise<readonly SpaceStatus[]>
+}
+
+function createVerbs(env: Env, parts: SpacesParts, { settings, shelf, statuses }: VerbParts): SpaceVerbs {
+  const { home, self, bus, documents } = parts
+  const find = async (wanted: string): Promise<SpaceSetting> => findSpace(await settings.spaces(), wanted)
+  return {
     spaces: statuses,
     async share({ directory, name }) {
-      const path = await checkDirectory(parts.home, directory, joined, 'must exist')
-      const space = {
+      const path = await checkDirectory(home, directory, shelf.joined, 'must exist')
+      const space: SpaceSetting = {
         id: newSpaceId(env.random),
         name: checkName(name ?? basename(path)),
-        createdBy: parts.self,
+        createdBy: self,
         createdAtMs: env.clock.nowMs(),
       }
       await settings.putSpace(space)
-      await open(space.id, path)
-      await savePlaces()
+      await shelf.add(space.id, path)
       bus.publish('space.shared', { spaceId: space.id, name: space.name })
-      return describe(space, joined.get(space.id))
+      return describe(space, shelf.joined.get(space.id))
     },
     async join({ space: wanted, directory }) {
-      const space = findSpace(await settings.spaces(), wanted)
-      if (joined.has(space.id))
-        throw new SkeinError(
-          'usage',
-          `this space is here already, in ${joined.get(space.id)?.directory ?? ''}`,
-        )
-      await open(space.id, await checkDirectory(parts.home, directory, joined, 'may be made'))
-      await savePlaces()
-      bus.publish('space.joined', { spaceId: space.id, name: space.name, directory })
-      return describe(space, joined.get(space.id))
+      const space = await find(wanted)
+      const held = shelf.joined.get(space.id)
+      if (held !== undefined)
+        throw new SkeinError('usage', `this space is here already, in ${held.directory}`)
+      const path = await checkDirectory(home, directory, shelf.joined, 'may be made')
+      await shelf.add(space.id, path)
+      bus.publish('space.joined', { spaceId: space.id, name: space.name, directory: path })
+      return describe(space, shelf.joined.get(space.id))
     },
     async unshare({ space: wanted }) {
-      const space = findSpace(await settings.spaces(), wanted)
-      const held = joined.get(space.id)
+      const space = await find(wanted)
+      const held = shelf.joined.get(space.id)
       if (held === undefined)
         throw new SkeinError('not.found', `the space ${space.name} does not lie on this device`)
-      joined.delete(space.id)
-      await savePlaces()
-      await held.scope.close()
+      await shelf.remove(held)
       bus.publish('space.left', { spaceId: space.id })
       return describe(space, undefined)
     },
-    sync: ({ space, timeoutMs }, call) =>
-      waitForSync(env, { settings, documents, joined, statuses }, { space, timeoutMs, signal: call.signal }),
+    async sync({ space: wanted, timeoutMs }, { signal }) {
+      const spaceId = wanted === undefined ? undefined : (await find(wanted)).id
+      return await waitForSync(env, { sync: documents.sync, statuses }, { spaceId, timeoutMs, signal })
+    },
   }
-  return { verbs, statuses }
 }
 
 async function openFolder(
@@ -284,55 +310,4 @@ function findSpace(spaces: readonly SpaceSetting[], wanted: string): SpaceSettin
       fix: 'use the id: skein spaces shows it',
     })
   return first
-}
-
-interface SyncView {
-  readonly settings: Settings
-  readonly documents: Documents
-  readonly joined: ReadonlyMap<SpaceId, Joined>
-  statuses(): Promise<readonly SpaceStatus[]>
-}
-
-interface SyncWish {
-  readonly space: string | undefined
-  readonly timeoutMs: number | undefined
-  readonly signal: AbortSignal
-}
-
-/** In sync: every document equal with every connected device by digest, and every folder done. */
-async function waitForSync(
-  env: Env,
-  view: SyncView,
-  wish: SyncWish,
-): Promise<{ isInSync: boolean; spaces: readonly SpaceStatus[] }> {
-  const { sync } = view.documents
-  const wanted = wish.space === undefined ? undefined : findSpace(await view.settings.spaces(), wish.space).id
-  const look = async (): Promise<{ isInSync: boolean; spaces: readonly SpaceStatus[] }> => {
-    const spaces = (await view.statuses()).filter(
-      (space) => space.state !== 'not-joined' && (wanted === undefined || space.id === wanted),
-    )
-    const isInSync =
-      sync.peers().every((peer) => sync.inSync(peer)) && spaces.every((space) => space.state === 'in-sync')
-    return { isInSync, spaces }
-  }
-  const wait = async (
-    signal: AbortSignal,
-  ): Promise<{ isInSync: boolean; spaces: readonly SpaceStatus[] }> => {
-    for (;;) {
-      const report = await look()
-      if (report.isInSync || signal.aborted) return report
-      await new Promise<void>((done) => void env.clock.setTimer(syncPollMs, done))
-    }
-  }
-  if (wish.timeoutMs === undefined) return await wait(wish.signal)
-  try {
-    return await withDeadline(
-      env.clock,
-      { timeoutMs: wish.timeoutMs, what: 'sync', signal: wish.signal },
-      wait,
-    )
-  } catch (error) {
-    if (hasCode(error, 'deadline.exceeded')) return await look()
-    throw error
-  }
 }

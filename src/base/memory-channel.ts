@@ -126,7 +126,11 @@ class MemoryEnd implements Channel {
     if (this.#isBusy) return
     this.#isBusy = true
     try {
-      for (let next = this.#inbox[0]; next !== undefined && this.#state !== 'aborted'; next = this.#inbox[0]) {
+      for (
+        let next = this.#inbox[0];
+        next !== undefined && this.#state !== 'aborted';
+        next = this.#inbox[0]
+      ) {
         const pending = receiver(next.message)
         if (pending !== undefined) await pending
         this.#inbox.shift()

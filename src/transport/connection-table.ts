@@ -42,8 +42,8 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
     peer: (peerId) => count((entry) => entry.peerId === peerId),
   })
   const isDenied = (peerId: string, maConn: MultiaddrConnection, ours: boolean): boolean => {
-    const standing = isClosed || maConn.status !== 'open' ? undefined : gate.standingOf(peerId, ours)
-    if (standing === undefined) {
+    const standing = isClosed ? undefined : gate.standingOf(peerId, ours)
+    if (standing === undefined || maConn.status !== 'open') {
       env.log.debug('connection refused', { peerId, address: maConn.remoteAddr.toString() })
       env.metrics.count('connections_refused_total')
       return true
@@ -64,7 +64,9 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
       },
       denyOutboundEncryptedConnection(peerId, maConn) {
         const wanted = maConn.remoteAddr.getComponents().findLast((part) => part.name === 'p2p')?.value
-        return wanted !== peerId.toString() || isDenied(wanted, maConn, true)
+        // None: the caller takes whoever is there and looks at the key afterwards, as pairing by address does
+        if (wanted !== undefined && wanted !== peerId.toString()) return true
+        return isDenied(peerId.toString(), maConn, true)
       },
     },
     opened(libp2p) {
@@ -97,9 +99,7 @@ export function createConnectionTable(env: Env, membership: Membership): Connect
         }
       }
     },
-    close() {
-      isClosed = true
-    },
+    close: () => void (isClosed = true),
   }
 }
 

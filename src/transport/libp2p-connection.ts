@@ -9,15 +9,20 @@ import { limits } from '../base/limits.ts'
 import { withDeadline } from '../base/clock.ts'
 import type { Channel } from '../base/channel.ts'
 import type { Connection } from '../base/link.ts'
-import { batchWrites, type TcpConnectionInternals } from './batched-writes.ts'
 import { fromLibp2p } from './libp2p-errors.ts'
 import type { YamuxMuxerInternals } from './lazy-yamux.ts'
+import {
+  batchWrites,
+  quietDecoder,
+  type NoiseStreamInternals,
+  type TcpConnectionInternals,
+} from './noise-tuning.ts'
 import { createStreamChannel } from './stream-channel.ts'
 
 /** Not in libp2p's interface; test/transport/internals.test.ts fails when they are gone. */
 interface ConnectionInternals extends Libp2pConnection {
   readonly maConn: TcpConnectionInternals & { readonly rawSocket?: Socket }
-  readonly muxer: YamuxMuxerInternals
+  readonly muxer: YamuxMuxerInternals & { readonly maConn: NoiseStreamInternals }
 }
 
 export interface HostConnection extends Connection {
@@ -33,7 +38,10 @@ export function wrapConnection(env: Env, libp2p: Libp2pConnection): HostConnecti
   const internals = libp2p as ConnectionInternals
   const { maConn } = internals
   const socket = maConn.rawSocket ?? maConn.socket
-  if (maConn.rawSocket === undefined) batchWrites(maConn)
+  if (maConn.rawSocket === undefined) {
+    batchWrites(maConn)
+    quietDecoder(internals.muxer.maConn)
+  }
   const address = libp2p.remoteAddr.decapsulateCode(CODE_P2P).toString()
   const done = Promise.withResolvers<SkeinError | undefined>()
   let reason: SkeinError | undefined

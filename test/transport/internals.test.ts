@@ -104,6 +104,14 @@ test('connections have the sockets whose bytes are counted and whose writes are 
   }
 })
 
+test('noise has the decoder that is quietened', async () => {
+  await using pair = await stockPair(limits.controlWindowBytes)
+  const connection = await pair.ours.dial(pair.stock.getMultiaddrs()[0] ?? multiaddr())
+  // because: the very thing under test
+  const { muxer } = connection as unknown as { muxer: { maConn: { decoder: object } } }
+  expect(has(muxer.maConn.decoder, 'lengthDecoder', 'decode')).toEqual([])
+})
+
 test('a stock peer and ours exchange data of every size both ways', async () => {
   await using pair = await stockPair(limits.bulkWindowBytes)
   await pair.stock.handle('/echo/1', (stream) => {

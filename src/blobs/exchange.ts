@@ -3,17 +3,21 @@
  * Knows no files: where contents lie is the source's matter, where they go the caller's.
  */
 import type { Channel } from '../base/channel.ts'
+import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
-import { SkeinError } from '../base/errors.ts'
+import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import type { DeviceId } from '../base/ids.ts'
 import { type BlobClient, createBlobClient } from './client.ts'
 import { type BlobFile, downloadBlob, type Wanted } from './download.ts'
 import type { BlobHash } from './hash.ts'
-import { type BlobSource, createBlobServer, type OpenBlob } from './server.ts'
+import { type BlobServer, type BlobSource, createBlobServer, type OpenBlob } from './server.ts'
 import { decodeFrames } from './wire.ts'
 
 export interface BlobExchange extends AsyncDisposable {
-  /** Serves and asks on this channel until it ends. The channel belongs to the exchange from here. */
+  /**
+   * Serves and asks on this channel until it ends. The channel belongs to the exchange from here. A second one of
+   * a device takes the place of the first: that gets no new wants, and is closed once those under way are done.
+   */
   attach(remote: DeviceId, channel: Channel): void
   /**
    * Fetches from whoever has it: `preferred` devices first, then the others, least busy first.
@@ -36,9 +40,14 @@ export type RemoteBlobSource = (
 interface Peer {
   readonly remote: DeviceId
   readonly client: BlobClient
+  readonly server: BlobServer
   readonly channel: Channel
   readonly done: Promise<void>
+  isReplaced: boolean
 }
+
+/** How often a replaced channel is looked at. Two looks without work in a row: a want may have been on its way. */
+const replacedLookMs = 1_000
 
 export function createBlobExchange(env: Env): BlobExchange {
   const sources = new Set<RemoteBlobSource>()
@@ -46,25 +55,17 @@ export function createBlobExchange(env: Env): BlobExchange {
   const listeners = new Set<(remote: DeviceId) => void>()
   let disposed = false
 
-  const sourceFor =
-    (remote: DeviceId): BlobSource =>
-    async (hash, signal) => {
-      for (const source of sources) {
-        const blob = await source(hash, remote, signal)
-        if (blob !== undefined) return blob
-      }
-      return undefined
-    }
   const attach = (remote: DeviceId, channel: Channel): void => {
     if (disposed) return channel.abort(new SkeinError('channel.aborted', 'shutting down'))
     const client = createBlobClient(channel)
-    const server = createBlobServer(env, channel, sourceFor(remote))
+    const server = createBlobServer(env, channel, sourceFor(sources, remote))
     const done = channel.closed.then(async (error) => {
       peers.delete(peer)
       client.end(error ?? new SkeinError('channel.closed', 'the other device closed the exchange'))
       await server[Symbol.asyncDispose]()
     })
-    const peer: Peer = { remote, client, channel, done }
+    for (const before of peers) if (before.remote === remote) replace(env, before)
+    const peer: Peer = { remote, client, server, channel, done, isReplaced: false }
     peers.add(peer)
     channel.receive(async (message) => {
       for (const frame of decodeFrames(message)) {
@@ -79,7 +80,7 @@ export function createBlobExchange(env: Env): BlobExchange {
     fetch(wanted, file, preferred = []) {
       const rank = (peer: Peer): number =>
         (preferred.includes(peer.remote) ? 0 : 1_000_000) + peer.client.inFlight
-      const ordered = [...peers].sort((a, b) => rank(a) - rank(b))
+      const ordered = [...peers].filter((peer) => !peer.isReplaced).sort((a, b) => rank(a) - rank(b))
       return downloadBlob(
         wanted,
         file,
@@ -103,5 +104,37 @@ export function createBlobExchange(env: Env): BlobExchange {
       for (const peer of all) peer.channel.abort(new SkeinError('channel.aborted', 'shutting down'))
       await Promise.all(all.map((peer) => peer.done))
     },
+  }
+}
+
+/** Another channel to the same device has come. */
+function replace(env: Env, peer: Peer): void {
+  if (peer.isReplaced) return
+  peer.isReplaced = true
+  closeWhenIdle(env, peer).catch((error: unknown) => {
+    // Cancelled by the end of the channel itself, which is what was wanted
+    if (!hasCode(error, 'cancelled')) peer.channel.abort(asSkeinError(error))
+  })
+}
+
+/** @throws `cancelled` when the channel ends before. */
+async function closeWhenIdle(env: Env, { client, server, channel }: Peer): Promise<void> {
+  const ended = new AbortController()
+  void channel.closed.then(() => ended.abort(new SkeinError('cancelled', 'the channel has ended')))
+  for (let idleLooks = 0; idleLooks < 2;) {
+    await sleep(env.clock, replacedLookMs, ended.signal)
+    idleLooks = client.inFlight + server.inFlight === 0 ? idleLooks + 1 : 0
+  }
+  await channel.close()
+}
+
+/** What all sources together have for one remote. */
+function sourceFor(sources: ReadonlySet<RemoteBlobSource>, remote: DeviceId): BlobSource {
+  return async (hash, signal) => {
+    for (const source of sources) {
+      const blob = await source(hash, remote, signal)
+      if (blob !== undefined) return blob
+    }
+    return undefined
   }
 }

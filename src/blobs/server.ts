@@ -25,6 +25,8 @@ export type BlobSource = (hash: BlobHash, signal: AbortSignal) => Promise<OpenBl
 export interface BlobServer extends AsyncDisposable {
   /** Takes a `want` or `cancel`. */
   handle(frame: Extract<Frame, { kind: 'want' | 'cancel' }>): void
+  /** Contents being sent. */
+  readonly inFlight: number
 }
 
 interface Sending {
@@ -57,6 +59,10 @@ class ChannelBlobServer implements BlobServer {
     this.env = env
     this.channel = channel
     this.source = source
+  }
+
+  get inFlight(): number {
+    return this.active.size
   }
 
   handle(frame: Extract<Frame, { kind: 'want' | 'cancel' }>): void {

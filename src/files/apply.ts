@@ -137,7 +137,7 @@ class DiskApplier implements Applier {
     const row = rowFor(place, entry.name, await this.statNow(to))
     // A parked file that comes back to its place keeps its row
     const isBack = entry.parentId === seen.parentId && entry.name === seen.name
-    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name }
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId: row.nodeId }
     return { rows: isBack ? [{ kind: 'put', row }] : [forget, { kind: 'put', row }] }
   }
 
@@ -152,7 +152,9 @@ class DiskApplier implements Applier {
   }
 
   async trash(seen: Seen): Promise<Applied> {
-    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name }
+    if (seen.row === undefined) return 'changed'
+    const { nodeId } = seen.row
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
     if (seen.stat === undefined) return { rows: [forget] }
     if (seen.stat.kind !== 'directory') return (await this.clear(seen)) ? { rows: [forget] } : 'changed'
     this.touched.add(seen.parentPath)
@@ -161,8 +163,8 @@ class DiskApplier implements Applier {
       return { rows: [forget] }
     } catch (error) {
       // What is left in it is ignored or not yet looked at: it is not ours to remove
-      if (!hasCode(error, 'file.exists') || seen.row === undefined) throw error
-      return { rows: [{ kind: 'put', row: { ...seen.row, isLeftover: true } }] }
+      if (!hasCode(error, 'file.exists')) throw error
+      return { rows: seen.row.isLeftover ? [] : [{ kind: 'put', row: { ...seen.row, isLeftover: true } }] }
     }
   }
 

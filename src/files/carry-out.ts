@@ -19,8 +19,14 @@ export interface CarryOutPlace extends ScanPlace {
   flush(): Promise<void>
 }
 
-/** @returns directories to look at again: somebody was faster, or something stood in the way that may be gone now. */
-export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[]): Promise<readonly string[]> {
+export interface CarriedOut {
+  /** Directories to look at again at once: somebody was faster, or one step led to another. */
+  readonly again: readonly string[]
+  /** Directories where something stood in the way that may be gone a little later. */
+  readonly later: readonly string[]
+}
+
+export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[]): Promise<CarriedOut> {
   const again = new Set<string>()
   let unflushed = 0
   const run = async (seen: Seen, act: () => Promise<Applied>): Promise<boolean> => {
@@ -35,8 +41,9 @@ export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[])
       return true
     } catch (error) {
       if (hasCode(error, 'cancelled', 'folder.missing')) throw error
-      place.problems.set(path, problemText(error))
+      // Somebody was faster: no problem, only a matter of the next look
       if (hasCode(error, 'not.found', 'file.changed')) again.add(seen.parentId)
+      else place.problems.set(path, problemText(error))
       return true
     }
   }
@@ -48,20 +55,23 @@ export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[])
     // Its place is free now for what the document shows there
     if (seen.here !== undefined) again.add(seen.parentId)
   }
-  await carryOutMoves(place, of('move'), run, again)
-  const comingByMove = new Set(
-    of('move').map(({ action }) =>
-      action.kind === 'move' ? rowKey(action.entry.parentId, action.entry.name) : '',
-    ),
+  const blocked = await carryOutMoves(place, of('move'), run, again)
+  const arrived = new Set(
+    of('move')
+      .filter((task) => !blocked.includes(task))
+      .map(targetOf),
   )
   for (const task of [...of('materialise'), ...of('replace')]) {
-    if (!comingByMove.has(rowKey(task.seen.parentId, task.seen.name))) await bring(place, task, run, again)
+    if (!arrived.has(rowKey(task.seen.parentId, task.seen.name))) await bring(place, task, run, again)
   }
   for (const { seen } of byDepth(of('trash').filter(isDirectory)))
     await run(seen, () => place.applier.trash(seen))
   await place.flush()
-  return [...again]
+  return { again: [...again], later: blocked.map(({ seen }) => seen.parentId) }
 }
+
+const targetOf = ({ action }: DiskTask): string =>
+  action.kind === 'move' ? rowKey(action.entry.parentId, action.entry.name) : ''
 
 /** Tasks per commit: one fsync per directory and one batch for all of them. */
 const flushEvery = 128
@@ -77,7 +87,7 @@ async function carryOutMoves(
   moves: readonly DiskTask[],
   run: Run,
   again: Set<string>,
-): Promise<void> {
+): Promise<readonly DiskTask[]> {
   let left = [...moves]
   for (let progress = true; progress && left.length > 0;) {
     progress = false
@@ -89,16 +99,12 @@ async function carryOutMoves(
     left = blocked
   }
   const sources = new Set(left.map(({ seen }) => rowKey(seen.parentId, seen.name)))
-  for (const { seen, action } of left) {
+  const targets = new Set(left.map(targetOf))
+  for (const task of left) {
+    const { seen } = task
+    // Only what another move waits for steps aside; what something else blocks stays where the person can see it
+    if (!targets.has(rowKey(seen.parentId, seen.name)) || !sources.has(targetOf(task))) continue
     again.add(seen.parentId)
-    // Only what another move waits for steps aside; the others wait where the person can see them
-    const isAwaited = left.some(
-      (other) =>
-        other.action.kind === 'move' &&
-        rowKey(other.action.entry.parentId, other.action.entry.name) === rowKey(seen.parentId, seen.name),
-    )
-    const isInRing = action.kind === 'move' && sources.has(rowKey(action.entry.parentId, action.entry.name))
-    if (!isAwaited || !isInRing) continue
     // In the next pass it goes on from there, and whatever waits for its place can come
     await run(seen, () =>
       place.applier.park(seen, async (row: SyncedRow) => {
@@ -107,6 +113,7 @@ async function carryOutMoves(
       }),
     )
   }
+  return left
 }
 
 async function moveOne(
@@ -118,10 +125,13 @@ async function moveOne(
   if (action.kind !== 'move') return true
   const { entry } = action
   const toParent = place.directories.pathOf(entry.parentId)
-  again.add(seen.parentId).add(entry.parentId)
   // Its new parent is not on the disk yet: it comes in this pass or the next
-  if (toParent === undefined) return true
+  if (toParent === undefined) {
+    again.add(seen.parentId)
+    return true
+  }
   const moved = await run(seen, () => place.applier.move(seen, entry, toParent))
+  if (moved) again.add(seen.parentId).add(entry.parentId)
   if (moved && seen.row?.kind === 'directory')
     for (const id of place.directories.below(seen.row.nodeId)) again.add(id)
   return moved

@@ -47,6 +47,8 @@ export async function collect(place: ScanPlace, options: CollectOptions): Promis
     const path = place.directories.pathOf(id)
     if (path === undefined || state.scanned.has(id)) continue
     state.scanned.add(id)
+    const leftoverIn = place.directories.parentOfLeftover(id)
+    if (leftoverIn !== undefined) waiting.push(leftoverIn)
     const stat = await place.filesystem.lstat(path)
     if (stat?.kind !== 'directory') {
       // Gone or replaced: that is for its parent to find out

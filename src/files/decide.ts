@@ -74,10 +74,7 @@ export async function decide(
   const deletions: Deletion[] = []
   const tasks: DiskTask[] = []
   const again: string[] = [...collected.again]
-  for (const step of await decideMoves(place, collected.moves, signal)) {
-    if (step === undefined) continue
-    steps.push(step)
-  }
+  steps.push(...(await decideMoves(place, collected, again, signal)))
   for (const looked of await lookAtAll(place, collected.places, signal)) {
     const { seen, disk } = looked
     if (looked.isRacy) again.push(seen.parentId)
@@ -96,7 +93,11 @@ export async function decide(
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     } else if (action.kind === 'delete' && seen.row !== undefined) {
       const change: TreeChange = { kind: 'delete', nodeId: seen.row.nodeId, base: seen.row.version }
-      deletions.push({ seen, change, row: { kind: 'forget', parentId: seen.parentId, name: seen.name } })
+      deletions.push({
+        seen,
+        change,
+        row: { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId: seen.row.nodeId },
+      })
     } else {
       const step = await stepFor(place, looked, action, collected.newIds)
       if (step !== undefined) steps.push(step)
@@ -129,18 +130,17 @@ async function stepFor(
 ): Promise<Step | undefined> {
   const { seen, stat, isRacy } = looked
   const { row, parentId, name, diskName } = seen
-  const forget: RowChange = { kind: 'forget', parentId, name }
-  const written = (nodeId: string, data: EntryData): readonly RowChange[] =>
-    stat === undefined
-      ? []
-      : [put({ ...rowFor({ ...data, nodeId, parentId, name, version: '' }, diskName, stat), isRacy })]
-  const create = (data: EntryData): TreeChange & { kind: 'create' } => {
+  const forget: readonly RowChange[] =
+    row === undefined ? [] : [{ kind: 'forget', parentId, name, nodeId: row.nodeId }]
+  const written = (change: DataChange): readonly RowChange[] =>
+    stat === undefined ? [] : [writtenRow(change, { diskName, stat, isRacy })]
+  const create = (data: EntryData): DataChange => {
     const nodeId = newIds.get(pathOfSeen(seen)) ?? place.tree.newNodeId()
     return { kind: 'create', nodeId, parentId, name, data }
   }
   switch (action.kind) {
     case 'forget':
-      return { changes: [], rows: [forget] }
+      return { changes: [], rows: forget }
     case 'adopt': {
       if (stat === undefined) return undefined
       const rekeyed =
@@ -152,24 +152,12 @@ async function stepFor(
     }
     case 'create': {
       const change = create(action.data)
-      return { changes: [change], rows: written(change.nodeId, action.data) }
+      return { changes: [change], rows: written(change) }
     }
     case 'edit': {
       if (row === undefined) return undefined
-      return {
-        changes: [
-          {
-            kind: 'edit',
-            nodeId: row.nodeId,
-            base: row.version,
-            baseHash: row.hash,
-            parentId,
-            name,
-            data: action.data,
-          },
-        ],
-        rows: written(row.nodeId, action.data),
-      }
+      const change = editOf(row, parentId, name, action.data)
+      return { changes: [change], rows: written(change) }
     }
     case 'recreate': {
       if (row === undefined) return undefined
@@ -177,7 +165,7 @@ async function stepFor(
       const gone: readonly TreeChange[] = action.deletesOld
         ? [{ kind: 'delete', nodeId: row.nodeId, base: row.version }]
         : []
-      return { changes: [...gone, change], rows: [forget, ...written(change.nodeId, action.data)] }
+      return { changes: [...gone, change], rows: [...forget, ...written(change)] }
     }
     case 'nothing':
       return refreshed(looked)
@@ -209,77 +197,78 @@ function refreshed({ seen, disk, stat, isRacy }: Looked): Step | undefined {
 async function rekeyChildren(place: ScanPlace, fromId: string, toId: string): Promise<readonly RowChange[]> {
   const rows = await place.tree.rows(fromId)
   return rows.flatMap((row): RowChange[] => [
-    { kind: 'forget', parentId: fromId, name: row.name },
+    { kind: 'forget', parentId: fromId, name: row.name, nodeId: row.nodeId },
     put({ ...row, parentId: toId }),
   ])
 }
 
+type DataChange = Extract<TreeChange, { kind: 'create' | 'edit' }>
+
+function editOf(row: SyncedRow, parentId: string, name: string, data: EntryData): DataChange {
+  const { nodeId, version: base, hash: baseHash } = row
+  return { kind: 'edit', nodeId, base, baseHash, parentId, name, data }
+}
+
+interface OnDisk {
+  readonly diskName: string
+  readonly stat: FileStat
+  readonly isRacy: boolean
+}
+
+/** The row of what a change puts into the document; its version is known once that is written. */
+function writtenRow(change: DataChange, { diskName, stat, isRacy }: OnDisk): RowChange {
+  const { nodeId, parentId, name, data } = change
+  const row = rowFor({ ...data, nodeId, parentId, name, version: '' }, diskName, stat)
+  return { kind: 'put', row: { ...row, isRacy }, writtenBy: change }
+}
+
 async function decideMoves(
   place: DecidePlace,
-  moves: readonly LocalMove[],
+  collected: Collected,
+  again: string[],
   signal: AbortSignal,
-): Promise<readonly (Step | undefined)[]> {
-  const steps: (Step | undefined)[] = []
-  for (const { from, to } of moves) {
-    const { row } = from
-    const looked = await look(place, { ...to, row: undefined }, signal)
-    if (row === undefined || looked?.disk.state !== 'present' || looked.stat === undefined) continue
-    const { data } = looked.disk
-    const forget: RowChange = { kind: 'forget', parentId: from.parentId, name: from.name }
-    if (!sameContent(data, row)) {
-      // The inode was used again for something else: one file went, another one came. The next pass sees it as that
-      const nodeId = place.tree.newNodeId()
-      const created = put({
-        ...rowFor(
-          { ...data, nodeId, parentId: to.parentId, name: to.name, version: '' },
-          to.diskName,
-          looked.stat,
-        ),
-        isRacy: looked.isRacy,
-      })
-      steps.push({
-        changes: [{ kind: 'create', nodeId, parentId: to.parentId, name: to.name, data }],
-        rows: [created],
-      })
-      continue
+): Promise<readonly Step[]> {
+  const steps: Step[] = []
+  for (const move of collected.moves) {
+    const looked = await look(place, { ...move.to, row: undefined }, signal)
+    if (looked?.disk.state === 'present' && looked.stat !== undefined) {
+      const found = { data: looked.disk.data, stat: looked.stat, isRacy: looked.isRacy }
+      steps.push(...decideMove(place, move, found))
     }
-    const moved = put(rowFor({ ...row, parentId: to.parentId, name: to.name }, to.diskName, looked.stat))
-    const isThere = to.here?.nodeId === row.nodeId && to.here.version === row.version
-    // The document may have it there already: then only the row was missing (a crash right after our own rename)
-    const change: TreeChange = {
-      kind: 'move',
-      nodeId: row.nodeId,
-      base: row.version,
-      parentId: to.parentId,
-      name: to.name,
-      data: row,
-    }
-    steps.push({ changes: isThere ? [] : [change], rows: [forget, moved] })
-    if (sameData(data, row)) continue
-    steps.push({
-      changes: [
-        {
-          kind: 'edit',
-          nodeId: row.nodeId,
-          base: row.version,
-          baseHash: row.hash,
-          parentId: to.parentId,
-          name: to.name,
-          data,
-        },
-      ],
-      rows: [
-        put(
-          rowFor(
-            { ...data, nodeId: row.nodeId, parentId: to.parentId, name: to.name, version: '' },
-            to.diskName,
-            looked.stat,
-          ),
-        ),
-      ],
-    })
+    again.push(move.from.parentId, move.to.parentId)
   }
   return steps
+}
+
+interface FoundData {
+  readonly data: EntryData
+  readonly stat: FileStat
+  readonly isRacy: boolean
+}
+
+function decideMove(
+  place: ScanPlace,
+  { from, to }: LocalMove,
+  { data, stat, isRacy }: FoundData,
+): readonly Step[] {
+  const { row } = from
+  const { parentId, name, diskName } = to
+  if (row === undefined) return []
+  if (!sameContent(data, row)) {
+    // The inode was used again for something else: one file went, another one came. The next look finds the first gone
+    const change: DataChange = { kind: 'create', nodeId: place.tree.newNodeId(), parentId, name, data }
+    return [{ changes: [change], rows: [writtenRow(change, { diskName, stat, isRacy })] }]
+  }
+  // The document may have it there already: then only the row was missing (a crash right after our own rename)
+  const isThere = to.here?.nodeId === row.nodeId && to.here.version === row.version
+  const { nodeId, version: base } = row
+  const move: TreeChange = { kind: 'move', nodeId, base, parentId, name, data: row }
+  const forget: RowChange = { kind: 'forget', parentId: from.parentId, name: from.name, nodeId }
+  const moved = put(rowFor({ ...row, parentId, name }, diskName, stat))
+  const steps: Step[] = [{ changes: isThere ? [] : [move], rows: [forget, moved] }]
+  if (sameData(data, row)) return steps
+  const edit = editOf(row, parentId, name, data)
+  return [...steps, { changes: [edit], rows: [writtenRow(edit, { diskName, stat, isRacy })] }]
 }
 
 /** Looks at all, several hashes at once, in the order given. What cannot be read is a problem of its own and left out. */

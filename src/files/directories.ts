@@ -8,9 +8,11 @@ export interface Directories {
   idOf(path: string): string | undefined
   /** The id of the deepest synced directory at or above `path`. */
   nearestOf(path: string): string
-  put(row: Pick<SyncedRow, 'nodeId' | 'parentId' | 'name' | 'diskName'>): void
-  /** @returns the id of the directory that stood at this place of the synced tree, if one did. */
-  remove(parentId: string, name: string): string | undefined
+  put(row: Pick<SyncedRow, 'nodeId' | 'parentId' | 'name' | 'diskName' | 'isLeftover'>): void
+  /** Parent of a directory that others deleted and that could not go yet: it may be able to now. */
+  parentOfLeftover(nodeId: string): string | undefined
+  /** Takes this directory off its place. @returns whether it stood there. */
+  remove(parentId: string, name: string, nodeId: string): boolean
   /** Directories at or below this one, parents first. */
   below(nodeId: string): readonly string[]
   clear(): void
@@ -19,6 +21,7 @@ export interface Directories {
 
 interface Known {
   readonly parentId: string
+  readonly isLeftover: boolean
   readonly name: string
   readonly diskName: string
 }
@@ -39,15 +42,6 @@ export function createDirectories(rootId: string): Directories {
     }
     return names.reverse().join('/')
   }
-  const nearest = (path: string): { readonly id: string; readonly exact: boolean } => {
-    let id = rootId
-    for (const name of path === '' ? [] : path.split('/')) {
-      const next = byPlace.get(joinPath(id, name))
-      if (next === undefined) return { id, exact: false }
-      id = next
-    }
-    return { id, exact: true }
-  }
   const detach = (nodeId: string): void => {
     const at = known.get(nodeId)
     if (at === undefined) return
@@ -60,24 +54,29 @@ export function createDirectories(rootId: string): Directories {
   return {
     pathOf,
     idOf: (path) => {
-      const found = nearest(path)
+      const found = findNearest(rootId, byPlace, path)
       return found.exact ? found.id : undefined
     },
-    nearestOf: (path) => nearest(path).id,
+    nearestOf: (path) => findNearest(rootId, byPlace, path).id,
     put(row) {
       detach(row.nodeId)
       const replaced = byPlace.get(joinPath(row.parentId, row.diskName))
       if (replaced !== undefined) detach(replaced)
-      known.set(row.nodeId, { parentId: row.parentId, name: row.name, diskName: row.diskName })
+      const { nodeId, parentId, name, diskName, isLeftover } = row
+      known.set(nodeId, { parentId, name, diskName, isLeftover })
       byPlace.set(joinPath(row.parentId, row.diskName), row.nodeId)
       byName.set(joinPath(row.parentId, row.name), row.nodeId)
       const siblings = childIds.get(row.parentId) ?? new Set()
       childIds.set(row.parentId, siblings.add(row.nodeId))
     },
-    remove(parentId, name) {
-      const id = byName.get(joinPath(parentId, name))
-      if (id !== undefined) detach(id)
-      return id
+    parentOfLeftover: (nodeId) => {
+      const at = known.get(nodeId)
+      return at?.isLeftover === true ? at.parentId : undefined
+    },
+    remove(parentId, name, nodeId) {
+      if (byName.get(joinPath(parentId, name)) !== nodeId) return false
+      detach(nodeId)
+      return true
     },
     below(nodeId) {
       const all = [nodeId]
@@ -91,6 +90,22 @@ export function createDirectories(rootId: string): Directories {
       return known.size
     },
   }
+}
+
+interface Nearest {
+  readonly id: string
+  readonly exact: boolean
+}
+
+/** Walks down as far as synced directories go. */
+function findNearest(rootId: string, byPlace: ReadonlyMap<string, string>, path: string): Nearest {
+  let id = rootId
+  for (const name of path === '' ? [] : path.split('/')) {
+    const next = byPlace.get(joinPath(id, name))
+    if (next === undefined) return { id, exact: false }
+    id = next
+  }
+  return { id, exact: true }
 }
 
 export interface Totals {

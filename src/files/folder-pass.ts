@@ -5,8 +5,8 @@
 import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { errorFields } from '../base/log.ts'
-import { carryOut, type CarryOutPlace } from './carry-out.ts'
-import { collect } from './collect.ts'
+import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
+import { collect, type Collected } from './collect.ts'
 import { decide, type DecidePlace, type Deletion, type DiskTask, look, type Step } from './decide.ts'
 import { loadDirectories, type Totals } from './directories.ts'
 import { joinPath } from './filesystem.ts'
@@ -115,21 +115,19 @@ class FolderPasses implements Passes {
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
     const wanted = decisions.tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
     place.transfers.retain(collected.scanned, new Set(wanted))
-    const again = await carryOut(this.outward, decisions.tasks)
+    const carried = await carryOut(this.outward, decisions.tasks)
     const filled = await this.fillReady(work.ready, signal)
-    const gone = [...collected.held, ...this.braked.map(({ seen }) => seen)]
-    const stillGone = new Set(gone.map((seen) => rowKey(seen.parentId, seen.name)))
-    for (const key of this.goneSinceMs.keys()) if (!stillGone.has(key)) this.goneSinceMs.delete(key)
+    this.forgetReturned(collected)
     const done = decisions.steps.length + decisions.tasks.length + work.ready.length
     return {
-      again: [...again, ...filled, ...decisions.again],
-      later: collected.held.map((seen) => seen.parentId),
+      again: [...carried.again, ...filled.again, ...decisions.again],
+      later: [...carried.later, ...filled.later, ...collected.held.map((seen) => seen.parentId)],
       didWork: done + decisions.deletions.length - this.braked.length > 0,
     }
   }
 
   /** Contents that arrived: their places are looked at once more, then filled. */
-  private async fillReady(ready: readonly ReadyPlace[], signal: AbortSignal): Promise<readonly string[]> {
+  private async fillReady(ready: readonly ReadyPlace[], signal: AbortSignal): Promise<CarriedOut> {
     const { place } = this
     const tasks: DiskTask[] = []
     for (const waiting of ready) {
@@ -142,9 +140,9 @@ class FolderPasses implements Passes {
       if (action.kind !== 'materialise' && action.kind !== 'replace') continue
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     }
-    const again = await carryOut(this.outward, tasks)
+    const carried = await carryOut(this.outward, tasks)
     for (const { hash } of ready) await place.transfers.discard(hash)
-    return again
+    return carried
   }
 
   private async commitSteps(steps: readonly Step[]): Promise<void> {
@@ -183,6 +181,15 @@ class FolderPasses implements Passes {
     return nowMs - sinceMs >= this.options.deleteGraceMs
   }
 
+  /** Only what this round looked at: other places may be gone still. */
+  private forgetReturned({ held, scanned }: Collected): void {
+    const gone = [...held, ...this.braked.map(({ seen }) => seen)]
+    const stillGone = new Set(gone.map((seen) => rowKey(seen.parentId, seen.name)))
+    for (const key of this.goneSinceMs.keys()) {
+      if (scanned.has(key.slice(0, key.indexOf('/'))) && !stillGone.has(key)) this.goneSinceMs.delete(key)
+    }
+  }
+
   private record(rows: readonly RowChange[]): void {
     this.recorded.push(...rows)
     for (const change of rows) applyToDirectories(this.place, change)
@@ -217,8 +224,9 @@ class FolderPasses implements Passes {
 
   private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     if (changes.length === 0 && rows.length === 0) return
-    await countRows(this.place, rows)
-    await this.place.tree.commit(changes, rows)
+    const settled = withoutOverruled(rows)
+    await countRows(this.place, settled)
+    await this.place.tree.commit(changes, settled)
   }
 
   private async breathe(): Promise<void> {
@@ -226,6 +234,19 @@ class FolderPasses implements Passes {
     await sleep(this.env.clock, 0)
     this.sliceStartMs = this.env.clock.monotonicMs()
   }
+}
+
+/** What left a place and what came to it may be told in any order: within one batch, what came holds. */
+function withoutOverruled(rows: readonly RowChange[]): readonly RowChange[] {
+  const arrived = new Map<string, RowChange>()
+  for (const change of rows) {
+    if (change.kind === 'put') arrived.set(rowKey(change.row.parentId, change.row.name), change)
+  }
+  return rows.filter((change) => {
+    const { parentId, name } = change.kind === 'put' ? change.row : change
+    const last = arrived.get(rowKey(parentId, name))
+    return last === undefined || last === change
+  })
 }
 
 function applyToDirectories(place: PassPlace, change: RowChange): void {
@@ -238,8 +259,8 @@ function applyToDirectories(place: PassPlace, change: RowChange): void {
     return
   }
   const parent = directories.pathOf(change.parentId)
-  const id = directories.remove(change.parentId, change.name)
-  if (id !== undefined && parent !== undefined) watcher.remove(joinPath(parent, change.name))
+  const isGone = directories.remove(change.parentId, change.name, change.nodeId)
+  if (isGone && parent !== undefined) watcher.remove(joinPath(parent, change.name))
 }
 
 async function countRows({ tree, totals }: PassPlace, rows: readonly RowChange[]): Promise<void> {

@@ -84,8 +84,10 @@ export type TreeChange =
   | { readonly kind: 'delete'; readonly nodeId: string; readonly base: string }
 
 export type RowChange =
-  | { readonly kind: 'put'; readonly row: SyncedRow }
-  | { readonly kind: 'forget'; readonly parentId: string; readonly name: string }
+  /** `writtenBy`, a change of the same commit: the row takes the version that it writes. */
+  | { readonly kind: 'put'; readonly row: SyncedRow; readonly writtenBy?: TreeChange }
+  /** Of this node: what came to the place meanwhile stays. */
+  | { readonly kind: 'forget'; readonly parentId: string; readonly name: string; readonly nodeId: string }
 
 export interface FolderTree {
   /** Node id of the root directory. Its row has parent '' and name '', and the folder's marker as target. */
@@ -103,7 +105,7 @@ export interface FolderTree {
   rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]>
   /**
    * One atomic batch: changes to the document and rows of the index. When it resolves it survives the death of the process.
-   * A row put with version '' takes the version that this batch writes for its node. Puts and forgets apply in order.
+   * Puts and forgets apply in order.
    */
   commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void>
   /** Called with the directories (node ids) whose visible children changed, by others or by ourselves. */

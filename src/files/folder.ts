@@ -116,6 +116,8 @@ class SharedFolder implements Folder {
   /** The person wants held deletions back; done between rounds. */
   private undo: PromiseWithResolvers<void> | undefined
   private isSwept = false
+  /** Looks that wait for their time: not in sync until they are done. */
+  private postponed = 0
 
   constructor(env: Env, parts: FolderParts, options: FolderOptions) {
     const { tree, filesystem, spaceId } = parts
@@ -137,11 +139,8 @@ class SharedFolder implements Folder {
     this.watcher = this.scope.own(createWatcher(env, filesystem, hints))
     const arrivals: TransferEvents = {
       onReady: (places) => inbox.addReady(places),
-      onFailed: (places, error) => {
-        for (const { path } of places) problems.set(path, problemText(error))
-        // It may not be wanted any more
-        inbox.add(places.map(({ parentId }) => parentId))
-      },
+      // It may not be wanted any more
+      onFailed: (places) => inbox.add(places.map(({ parentId }) => parentId)),
     }
     const sources = { tree, filesystem, directories, versions: this.versions, fetch: parts.fetch }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
@@ -166,7 +165,7 @@ class SharedFolder implements Folder {
       bytes: this.totals.bytes,
       directories: this.directories.count,
       transfers: this.transfers.progress,
-      problems: this.problems.list(),
+      problems: [...this.problems.list(), ...this.transfers.problems()],
       heldDeletions: this.passes.heldDeletions,
       stoppedBy: this.stoppedBy,
       watching: { native: this.watcher.watched, polled: this.watcher.polled },
@@ -236,6 +235,7 @@ class SharedFolder implements Folder {
       this.undo?.resolve()
       this.undo = undefined
       const result = await this.passes.run(work, signal)
+      this.problems.prune((directory) => this.directories.idOf(directory) !== undefined)
       if (result.didWork) this.rounds++
       this.inbox.add(result.again)
       if (result.later.length > 0) this.addLater(result.later)
@@ -256,8 +256,10 @@ class SharedFolder implements Folder {
   }
 
   private addLater(ids: readonly string[]): void {
+    this.postponed++
     this.scope.spawn('later', async (signal) => {
       await sleep(this.env.clock, this.settings.deleteGraceMs, signal)
+      this.postponed--
       this.inbox.add(ids)
     })
   }
@@ -281,8 +283,8 @@ class SharedFolder implements Folder {
   private settle(): void {
     if (this.isPaused) this.show('paused')
     if (this.isPaused || this.inbox.hasWork) return
-    const isComing = this.transfers.progress.waiting > 0
-    const isHeld = this.problems.count > 0 || this.passes.heldDeletions > 0
+    const isComing = this.transfers.progress.waiting > 0 || this.postponed > 0
+    const isHeld = this.status().problems.length > 0 || this.passes.heldDeletions > 0
     this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')
   }
 

@@ -76,8 +76,6 @@ function planUnchanged(row: SyncedRow, { own, here }: Place): Action {
   if (own === undefined) {
     // Invariant: same bytes stay at the same place; only the name of the node behind them changed (a split)
     if (here !== undefined && sameData(row, here)) return { kind: 'adopt', entry: here }
-    // A directory that others deleted and that cannot go (ignored files in it) is not tried again and again
-    if (row.isLeftover) return nothing
     // Invariant: disk equals the recorded version, which others have seen and deleted; bytes still go to versions
     return { kind: 'trash' }
   }

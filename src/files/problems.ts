@@ -22,6 +22,8 @@ export interface Problems {
   clear(path: string): void
   /** Of the direct children of a directory: it is looked at anew. */
   clearIn(directory: string): void
+  /** Of directories that are gone. */
+  prune(isThere: (directory: string) => boolean): void
   list(): readonly Problem[]
   readonly count: number
 }
@@ -37,6 +39,9 @@ export function createProblems(): Problems {
     clear: (path) => void byPath.delete(path),
     clearIn(directory) {
       for (const path of byPath.keys()) if (parentOf(path) === directory) byPath.delete(path)
+    },
+    prune(isThere) {
+      for (const path of byPath.keys()) if (!isThere(parentOf(path))) byPath.delete(path)
     },
     list: () => [...byPath].map(([path, text]) => ({ path, ...text })),
     get count() {

@@ -54,11 +54,9 @@ export async function scanDirectory(
   for (const [diskName, stat] of stats) {
     const path = joinPath(parentPath, diskName)
     const known = byDiskName.get(diskName)
-    if (
-      (known === undefined && isInternal(diskName)) ||
-      place.ignore().ignores(path, stat?.kind === 'directory')
-    )
-      continue
+    // A parked file has a reserved name on the disk: its row says whose it is
+    if (known === undefined && isInternal(diskName)) continue
+    if (place.ignore().ignores(joinPath(parentPath, known ?? diskName), stat?.kind === 'directory')) continue
     const name = known ?? diskName.normalize('NFC')
     const trouble = stat === undefined ? explainNameProblem('not-unicode') : entryTrouble(name, stat)
     if (trouble !== undefined) place.problems.set(path, { cause: trouble, fix: 'rename or remove it' })
@@ -152,6 +150,8 @@ export async function findOwn(
   const entries = versions ?? (await tree.entries(row.nodeId))
   const own = entries.find((entry) => entry.version === row.version) ?? entries[0]
   if (own === undefined || (own.parentId === row.parentId && own.name === row.name)) return own
+  // A row of this node at the entry's own place is the one it is meant for, unless only we have that very version
   const claimed = await tree.row(own.parentId, own.name)
-  return claimed?.nodeId === own.nodeId && claimed.version === own.version ? undefined : own
+  const isOurs = own.version === row.version && claimed?.version !== own.version
+  return claimed?.nodeId === own.nodeId && !isOurs ? undefined : own
 }

@@ -96,8 +96,11 @@ class SpaceFolderTree implements FolderTree {
     const wanted: crdt.TreeChange[] = []
     for (const change of changes) wanted.push(await this.toChange(change))
     await this.space.commit(wanted, (results) => {
-      const written = new Map<string, VersionVector>()
-      for (const { nodeId: id, versions } of results) if (versions.size > 0) written.set(id, versions)
+      const written = new Map<TreeChange, VersionVector>()
+      for (const [index, change] of changes.entries()) {
+        const versions = results[index]?.versions
+        if (versions !== undefined) written.set(change, versions)
+      }
       return rows.map((change) => toIndexChange(change, written))
     })
     for (const change of rows) {
@@ -212,14 +215,13 @@ function toSyncedRow(row: IndexRow): SyncedRow {
   }
 }
 
-function toIndexChange(change: RowChange, written: ReadonlyMap<string, VersionVector>): IndexChange {
+function toIndexChange(change: RowChange, written: ReadonlyMap<TreeChange, VersionVector>): IndexChange {
   if (change.kind === 'forget') return { kind: 'delete', path: indexPath(change.parentId, change.name) }
   const { row } = change
   const flags = new Set<IndexFlag>(row.isLeftover ? [] : ['synced'])
   if (row.isRacy) flags.add('racy')
   if (row.diskName !== row.name) flags.add('alias')
-  const versions =
-    row.parentId === '' ? new Map() : row.version === '' ? written.get(row.nodeId) : versionsOf(row.version)
+  const versions = change.writtenBy === undefined ? versionsOf(row.version) : written.get(change.writtenBy)
   assert(versions !== undefined, 'a row without a version belongs to a change of the same batch')
   const { dev, ino, mtimeNs, ctimeNs } = row
   return {

@@ -11,6 +11,7 @@ import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
 import type { Directories } from './directories.ts'
 import type { FolderTree } from './folder-tree.ts'
 import { internalFolder } from './names.ts'
+import { type Problem, problemText } from './problems.ts'
 import type { NamedPlace } from './scan.ts'
 import type { Versions } from './versions.ts'
 
@@ -42,6 +43,8 @@ export interface Transfers extends AsyncDisposable {
   /** Tries again what failed. */
   retry(): void
   readonly progress: TransferProgress
+  /** Places whose content could not be had so far, and why. */
+  problems(): readonly Problem[]
 }
 
 export interface TransferProgress {
@@ -52,7 +55,7 @@ export interface TransferProgress {
 
 export interface TransferEvents {
   onReady(places: readonly ReadyPlace[]): void
-  onFailed(places: readonly Waiting[], error: SkeinError): void
+  onFailed(places: readonly Waiting[]): void
 }
 
 export const stagingFolder = `${internalFolder}/tmp`
@@ -64,6 +67,7 @@ interface Job {
   state: 'queued' | 'running' | 'failed'
   readonly abort: AbortController
   attempts: number
+  error: SkeinError | undefined
 }
 
 /** A source may be in the middle of a change: asked again soon, then less and less. */
@@ -111,6 +115,15 @@ class StagedTransfers implements Transfers {
     return { waiting: this.jobs.size, doneBytes: this.doneBytes, totalBytes: this.totalBytes }
   }
 
+  problems(): readonly Problem[] {
+    const found: Problem[] = []
+    for (const { error, places } of this.jobs.values()) {
+      if (error !== undefined)
+        for (const { path } of places.values()) found.push({ path, ...problemText(error) })
+    }
+    return found
+  }
+
   want(place: Waiting, hash: BlobHash, sizeBytes: number): void {
     if (this.isDisposed) return
     const key = joinPath(place.parentId, place.name)
@@ -118,7 +131,7 @@ class StagedTransfers implements Transfers {
     let job = this.jobs.get(hash)
     if (job === undefined) {
       const abort = new AbortController()
-      job = { hash, sizeBytes, places: new Map(), state: 'queued', abort, attempts: 0 }
+      job = { hash, sizeBytes, places: new Map(), state: 'queued', abort, attempts: 0, error: undefined }
       this.jobs.set(hash, job)
       this.enqueue(job)
       this.totalBytes += sizeBytes
@@ -152,7 +165,10 @@ class StagedTransfers implements Transfers {
   retain(parentIds: ReadonlySet<string>, wanted: ReadonlySet<string>): void {
     for (const [key, job] of this.byPlace) {
       const place = job.places.get(key)
-      if (place === undefined || !parentIds.has(place.parentId) || wanted.has(key)) continue
+      if (place === undefined || wanted.has(key)) continue
+      // Of directories that are gone nobody will speak again
+      const isGone = this.parts.directories.pathOf(place.parentId) === undefined
+      if (!isGone && !parentIds.has(place.parentId)) continue
       this.byPlace.delete(key)
       this.leaveJob(key, job)
     }
@@ -230,7 +246,8 @@ class StagedTransfers implements Transfers {
       }
       this.retryLater(job)
       const known = asSkeinError(error)
-      if (!hasCode(known, 'cancelled')) this.events.onFailed([...job.places.values()], known)
+      job.error = known
+      if (!hasCode(known, 'cancelled')) this.events.onFailed([...job.places.values()])
     }
   }
 

@@ -169,7 +169,7 @@ describe('planPlace', () => {
     [
       'a directory that could not go',
       { row: { ...row(directory), isLeftover: true }, disk: same, own: undefined, here: undefined },
-      'nothing',
+      'trash',
     ],
     [
       'a directory that could not go is wanted again',

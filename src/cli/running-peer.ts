@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { asSkeinError, fromWireError, hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { parseStartMessage } from '../program/control-protocol.ts'
-import { compileCachePath } from '../program/program.ts'
+import { compileCachePath, daemonNodeOptions } from '../program/program.ts'
 import type { Client } from './client.ts'
 import { connectClient } from './client.ts'
 import type { Invocation } from './command.ts'
@@ -61,14 +61,18 @@ async function findPeer(home: string): Promise<Client | undefined> {
 
 async function startPeer(place: PeerPlace, daemonArgs: readonly string[]): Promise<void> {
   const errors = openErrorOutput()
-  const child = spawn(process.execPath, [place.daemonEntry, '--home', place.home, ...daemonArgs], {
-    // Not where the person stands: a background process must not keep a disk from being unmounted
-    cwd: '/',
-    detached: true,
-    env: daemonVariables(),
-    stdio: ['ignore', 'ignore', errors.handle, 'ipc'],
-    windowsHide: true,
-  })
+  const child = spawn(
+    process.execPath,
+    [...daemonNodeOptions, place.daemonEntry, '--home', place.home, ...daemonArgs],
+    {
+      // Not where the person stands: a background process must not keep a disk from being unmounted
+      cwd: '/',
+      detached: true,
+      env: daemonVariables(),
+      stdio: ['ignore', 'ignore', errors.handle, 'ipc'],
+      windowsHide: true,
+    },
+  )
   try {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -2,8 +2,8 @@
  * Looks at a home without touching it, for `doctor`: each finding says what is wrong and the command that mends it.
  * The peer runs the same checks from inside and adds its own.
  */
-import { lstatSync, readdirSync, statfsSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, lstatSync, readdirSync, statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { limits } from '../base/limits.ts'
 import type { DoctorCheck } from '../peer/api.ts'
 import { readLockOwner } from './home-lock.ts'
@@ -48,6 +48,19 @@ function checkDirectory(home: string): DoctorCheck {
   if (stat.isDirectory() && process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
     return bad(name, `others can look into ${home}`, `chmod 700 '${home}'`)
   }
+  try {
+    accessSync(home, constants.W_OK)
+  } catch (error) {
+    const why =
+      error instanceof Error && 'code' in error && error.code === 'EROFS'
+        ? 'the disk is read-only'
+        : 'no permission'
+    return bad(
+      name,
+      `${home} cannot be written to: ${why}`,
+      'mount it writable, or use another home: --home DIR',
+    )
+  }
   return good(name)
 }
 
@@ -74,6 +87,10 @@ function checkSpace(home: string): DoctorCheck {
 
 function checkLog(home: string): DoctorCheck {
   const name = 'log file'
+  const directory = dirname(logPath(home))
+  if (lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
+    return bad(name, `${directory} is not a directory`, `move it away: mv '${directory}' '${directory}.old'`)
+  }
   const stat = lstatSync(logPath(home), { throwIfNoEntry: false })
   if (stat === undefined || stat.isFile()) return good(name)
   return bad(

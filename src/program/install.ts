@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 export interface ServiceFacts {
   /** Absolute paths. */
   readonly nodePath: string
+  readonly nodeOptions: readonly string[]
   readonly daemonPath: string
   readonly home: string
   readonly compileCachePath: string
@@ -44,7 +45,7 @@ function systemdUnit(facts: ServiceFacts): ServiceUnit {
 
 /** Limits keep a fault in the peer from becoming one of the machine; restarts are bounded. */
 export function formatSystemdUnit(facts: ServiceFacts): string {
-  const command = [facts.nodePath, facts.daemonPath, '--home', facts.home]
+  const command = [facts.nodePath, ...facts.nodeOptions, facts.daemonPath, '--home', facts.home]
     .map((word) => quoteSystemd(word))
     .join(' ')
   return `[Unit]
@@ -109,7 +110,7 @@ function launchdUnit(facts: ServiceFacts): ServiceUnit {
 }
 
 export function formatLaunchdPlist(facts: ServiceFacts): string {
-  const words = [facts.nodePath, facts.daemonPath, '--home', facts.home]
+  const words = [facts.nodePath, ...facts.nodeOptions, facts.daemonPath, '--home', facts.home]
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">

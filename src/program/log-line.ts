@@ -5,6 +5,7 @@
  *   {"at":"2026-01-31T12:00:00.000Z","level":"info","scope":"transport","message":"...","fields":{...}}
  */
 import { closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { limits } from '../base/limits.ts'
 import type { LogLevel } from '../base/log.ts'
 import { printableJson } from '../base/printable.ts'
@@ -61,6 +62,8 @@ export function parseLogLine(text: string): LogLine | undefined {
 
 /** The newest lines of the running log, oldest first. @returns none when there is no log. */
 export function readLogTail(home: string, maxLines: number): readonly LogLine[] {
+  const directory = lstatSync(dirname(logPath(home)), { throwIfNoEntry: false })
+  if (directory?.isDirectory() !== true) return [] // lstat of a path below a file throws
   const stat = lstatSync(logPath(home), { throwIfNoEntry: false })
   if (stat === undefined || !stat.isFile() || maxLines === 0) return []
   const handle = openSync(logPath(home), 'r')

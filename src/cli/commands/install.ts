@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { dirname } from 'node:path'
 import { SkeinError } from '../../base/errors.ts'
 import { createServiceUnit } from '../../program/install.ts'
-import { compileCachePath } from '../../program/program.ts'
+import { compileCachePath, daemonNodeOptions } from '../../program/program.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isSet } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -23,6 +23,7 @@ export const install: Command = {
 function writeUnit(call: Invocation): Promise<number> {
   const unit = createServiceUnit(process.platform, {
     nodePath: process.execPath,
+    nodeOptions: daemonNodeOptions,
     daemonPath: call.daemonEntry,
     home: call.home,
     compileCachePath: compileCachePath(),

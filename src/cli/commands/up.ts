@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { Command, Invocation } from '../command.ts'
 import { isSet, textOption, textsOption } from '../command.ts'
+import { daemonNodeOptions } from '../../program/program.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { daemonVariables, ensurePeer } from '../running-peer.ts'
 import { safe } from '../terminal.ts'
@@ -42,6 +43,10 @@ async function start(call: Invocation): Promise<number> {
       'It keeps the options it was started with; to change them: skein down, then skein up again.',
     )
   }
+  for (const { message, fix } of found.problems) {
+    call.terminal.say(safe`! ${message}`)
+    if (fix !== undefined) call.terminal.say(safe`  fix: ${fix}`)
+  }
   if (found.links.length === 0) {
     call.terminal.say('Next: skein pair on one device shows a code, skein pair CODE on the other joins.')
   }
@@ -66,10 +71,14 @@ function readDaemonArgs(call: Invocation): readonly string[] {
 
 /** Signals of the terminal reach the peer by themselves; those sent to this process are passed on. */
 async function runInForeground(call: Invocation, daemonArgs: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [call.daemonEntry, '--home', call.home, ...daemonArgs], {
-    stdio: 'inherit',
-    env: daemonVariables(),
-  })
+  const child = spawn(
+    process.execPath,
+    [...daemonNodeOptions, call.daemonEntry, '--home', call.home, ...daemonArgs],
+    {
+      stdio: 'inherit',
+      env: daemonVariables(),
+    },
+  )
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
   const stay = (): void => undefined
   process.on('SIGTERM', pass)

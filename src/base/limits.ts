@@ -136,6 +136,15 @@ export const limits = {
   detectorLateMs: 200,
   /** Heartbeat period on bulk, where data is the usual sign of life. */
   bulkHeartbeatMs: 2_000,
+  /** Nothing received for this long: the other side is asked by datagrams, which wait for no retransmission timer. */
+  pulseAfterMs: 600,
+  /** Between two such datagrams: thirty of them fit between a stall of 1 s and `downMs`. */
+  pulseEveryMs: 50,
+  /**
+   * How much longer a connection that is silent, or answers nothing, is believed in while datagrams are answered. At
+   * 30 % loss each way kernels were seen to wait about 10 s; a stuck connection is replaced long before by a new one.
+   */
+  pulseTrustMs: 15_000,
   /** Nothing received on bulk for this long: new channels go over control, a fresh bulk connection is dialled. */
   bulkSuspectMs: 5_000,
   /** Connections held to one member per lane, being replaced or drained included; the oldest is cut beyond it. */
@@ -221,6 +230,18 @@ export const limits = {
   treeRecordBytes: 4 * 1024,
   /** Entries of a version vector; above it the oldest are forgotten, at worst a false conflict copy. */
   versionVectorEntries: 32,
+  /** Largest text that is merged, each side and the result; larger ones become conflict copies. */
+  mergeBytes: 1024 * 1024,
+  /** Comparisons of one merge: about 200 ms. Texts that need more are too different; both are kept. */
+  mergeSteps: 20_000_000,
+  /** The same for a merge on the main thread; one that needs more goes to a thread of its own. */
+  mergeInlineSteps: 200_000,
+  /** Bytes of base and sides together up to which the main thread tries first. */
+  mergeInlineBytes: 128 * 1024,
+  /** Concurrent versions merged at once; more are kept as conflict copies. */
+  mergeSides: 8,
+  /** Contents kept as bases for merges, compressed, all together; the oldest leave, at worst a conflict copy. */
+  mergeBasesBytes: 256 * 1024 * 1024,
   /** Clipboard items kept in the shared document; the oldest leave. */
   clipboardItems: 1000,
   /** Bytes of one clipboard format inside the document; longer ones are blobs. */

@@ -1,10 +1,11 @@
 /** The answering half of RPC: runs the other side's calls, with their deadline, credit and cancel. */
 import type { Channel } from './channel.ts'
-import { decode, encode } from './codec.ts'
+import { decode, encode, isObject } from './codec.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { Env } from './env.ts'
-import { asSkeinError, SkeinError, toWireError } from './errors.ts'
+import { asSkeinError, hasCode, SkeinError, toWireError } from './errors.ts'
 import { limits } from './limits.ts'
+import type { LogFields } from './log.ts'
 import { errorFields } from './log.ts'
 import {
   frameType,
@@ -48,6 +49,13 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     }
     return nextMs
   })
+  let refusals = 0
+  /** Laid at the door of who sent it; ever more rarely, so that nobody fills the log. */
+  const logRefusal = (error: SkeinError): void => {
+    refusals++
+    if ((refusals & (refusals - 1)) !== 0) return
+    env.log.warn('call refused', { ...whoIs(remote), code: error.code, reason: error.message, count: refusals })
+  }
   const serve = async (id: number, call: Running, rest: Uint8Array): Promise<void> => {
     try {
       const { head, body } = splitHead(rest)
@@ -69,6 +77,7 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     } catch (error) {
       const known = asSkeinError(error)
       if (known.code === 'internal') env.log.error('call failed', errorFields(error))
+      else if (hasCode(known, 'codec.invalid', 'codec.version', 'limit.exceeded', 'auth.denied', 'auth.invalid')) logRefusal(known)
       sendError(channel, id, known)
     } finally {
       running.delete(id)
@@ -103,6 +112,10 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     },
   }
 }
+
+/** The device, where the server was told of one. */
+const whoIs = (remote: unknown): LogFields =>
+  isObject(remote) && typeof remote['deviceId'] === 'string' ? { deviceId: remote['deviceId'] } : {}
 
 function newCall(): Running {
   return {

@@ -13,6 +13,8 @@ export interface WantOptions {
   readonly hash: BlobHash
   /** What the record says; a source that says otherwise does not have this content. */
   readonly sizeBytes: number
+  /** `sizeBytes` is only the most it may be: the length is not known. */
+  readonly isAtMost?: boolean
   readonly offset: number
   readonly signal?: AbortSignal
   /** Takes the next bytes (valid during the call only); nothing more arrives on this channel until it resolves. */
@@ -33,6 +35,7 @@ interface Receiving {
   readonly options: WantOptions
   readonly done: PromiseWithResolvers<void>
   offset: number
+  sizeBytes: number
   found: boolean
 }
 
@@ -67,6 +70,7 @@ class ChannelBlobClient implements BlobClient {
       options,
       done: Promise.withResolvers(),
       offset: options.offset,
+      sizeBytes: options.sizeBytes,
       found: false,
     }
     this.active.set(request, receiving)
@@ -90,14 +94,16 @@ class ChannelBlobClient implements BlobClient {
     switch (frame.kind) {
       case 'found':
         receiving.found = true
-        if (frame.sizeBytes !== receiving.options.sizeBytes) {
+        if (receiving.options.isAtMost === true && frame.sizeBytes <= receiving.sizeBytes)
+          receiving.sizeBytes = frame.sizeBytes
+        if (frame.sizeBytes !== receiving.sizeBytes) {
           this.cancel(request, new SkeinError('blob.missing', 'the source has something of another size'))
         }
         return
       case 'chunk':
         return this.take(request, receiving, frame.bytes)
       case 'end':
-        if (receiving.found && receiving.offset === receiving.options.sizeBytes) this.settle(request)
+        if (receiving.found && receiving.offset === receiving.sizeBytes) this.settle(request)
         else this.settle(request, new SkeinError('blob.corrupt', 'the source ended before the content did'))
         return
       case 'gone':
@@ -113,7 +119,7 @@ class ChannelBlobClient implements BlobClient {
 
   private async take(request: number, receiving: Receiving, bytes: Uint8Array): Promise<void> {
     const { options, offset } = receiving
-    if (!receiving.found || offset + bytes.byteLength > options.sizeBytes) {
+    if (!receiving.found || offset + bytes.byteLength > receiving.sizeBytes) {
       this.cancel(request, new SkeinError('blob.corrupt', 'the source sent more than the content is long'))
       return
     }

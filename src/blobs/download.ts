@@ -19,6 +19,8 @@ export interface BlobFile {
 export interface Wanted {
   readonly hash: BlobHash
   readonly sizeBytes: number
+  /** `sizeBytes` is only the most it may be: the length is not known. */
+  readonly isAtMost?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (sizeBytes: number) => void
 }
@@ -68,7 +70,7 @@ export async function downloadBlob(
 }
 
 async function downloadFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Promise<void> {
-  const { hash, sizeBytes, signal } = wanted
+  const { hash, sizeBytes, isAtMost = false, signal } = wanted
   const hasher = createBlobHasher()
   const offset = await hashPrefix(file, sizeBytes, hasher)
   wanted.onProgress?.(offset)
@@ -78,7 +80,7 @@ async function downloadFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Pro
     wanted.onProgress?.(bytes.byteLength)
   }
   if (offset < sizeBytes || offset === 0)
-    await ask({ hash, sizeBytes, offset, write, ...(signal === undefined ? {} : { signal }) })
+    await ask({ hash, sizeBytes, isAtMost, offset, write, ...(signal === undefined ? {} : { signal }) })
   if (hasher.digest() !== hash) {
     await file.truncate(0)
     // The fault may lie in what an earlier try or another source left: this source gets its chance from the start

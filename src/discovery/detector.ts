@@ -3,6 +3,8 @@
  * Any byte counts as life. Silence is `suspect` (worth a probe on a fresh connection), then `down` (soft: nothing
  * is closed, the first byte brings it back), then `dead` (cut). Bytes that come in while none of our heartbeats is
  * answered mean a one-way network: that is `down` too, until an answer comes.
+ * On a lossy network a connection is silent for seconds while its kernel backs off; pulses (pulse.ts) are not. Their
+ * answers count as life too, for a bounded time, but only bytes of the connection itself end a suspicion.
  * It does not accrue probabilities (phi, Hayashibara et al. 2004): with a fixed heartbeat period a fixed bound is
  * as good, and its detection time can be promised. The shell asks again at `wakeMs` and after every event.
  */
@@ -15,6 +17,8 @@ export interface DetectorOptions {
   readonly abortMs: number
   /** Heartbeats without an answer for so long, while bytes do come in: one-way. */
   readonly unansweredMs: number
+  /** Silence after which pulses are sent. */
+  readonly pulseAfterMs: number
 }
 
 /** Control: what a person sees as "online". */
@@ -24,6 +28,7 @@ export const controlDetector: DetectorOptions = {
   downMs: limits.downMs,
   abortMs: limits.abortMs,
   unansweredMs: limits.unansweredMs,
+  pulseAfterMs: limits.pulseAfterMs,
 }
 
 /** Bulk: an answer may wait behind megabytes of data, and nobody's status hangs on it. */
@@ -33,6 +38,7 @@ export const bulkDetector: DetectorOptions = {
   downMs: limits.bulkSuspectMs,
   abortMs: limits.abortMs,
   unansweredMs: limits.channelStallMs,
+  pulseAfterMs: Infinity,
 }
 
 export type Life = 'up' | 'suspect' | 'down' | 'dead'
@@ -44,6 +50,9 @@ export interface DetectorState {
   /** When the last answer to a heartbeat came, moved likewise. */
   readonly answeredMs: number
   readonly nextBeatMs: number
+  /** When the last answer to a pulse came, moved likewise; and when the next pulse may go. */
+  readonly pulsedMs: number
+  readonly nextPulseMs: number
   /** When the shell is to send the next `tick`. A tick much later than that means that we stood still. */
   readonly wakeMs: number
 }
@@ -53,10 +62,12 @@ export type DetectorEvent =
   | { readonly kind: 'tick'; readonly hasBytes: boolean }
   /** A heartbeat of ours was answered. */
   | { readonly kind: 'answered' }
+  /** A pulse of ours was answered. */
+  | { readonly kind: 'pulsed' }
   /** The machine woke or its network changed: find out now instead of at the next beat. */
   | { readonly kind: 'nudged' }
 
-export type DetectorEffect = 'heartbeat' | 'suspected' | 'downed' | 'revived' | 'abort'
+export type DetectorEffect = 'heartbeat' | 'pulse' | 'suspected' | 'downed' | 'revived' | 'abort'
 
 export interface DetectorStep {
   readonly state: DetectorState
@@ -69,6 +80,8 @@ export function startDetector(nowMs: number): DetectorState {
     heardMs: nowMs,
     answeredMs: nowMs,
     nextBeatMs: nowMs,
+    pulsedMs: nowMs,
+    nextPulseMs: nowMs,
     wakeMs: nowMs,
   }
 }
@@ -83,6 +96,8 @@ export function stepDetector(
   switch (event.kind) {
     case 'answered':
       return settle({ ...state, heardMs: nowMs, answeredMs: nowMs }, nowMs, options)
+    case 'pulsed':
+      return settle({ ...state, pulsedMs: nowMs }, nowMs, options)
     case 'nudged':
       return { state: { ...state, nextBeatMs: nowMs, wakeMs: Math.min(state.wakeMs, nowMs) }, effects: [] }
     case 'tick': {
@@ -103,6 +118,7 @@ function graceForOwnStall(state: DetectorState, nowMs: number): DetectorState {
     ...state,
     heardMs: Math.min(nowMs, state.heardMs + lateMs),
     answeredMs: Math.min(nowMs, state.answeredMs + lateMs),
+    pulsedMs: Math.min(nowMs, state.pulsedMs + lateMs),
     nextBeatMs: Math.min(state.nextBeatMs, nowMs),
   }
 }
@@ -121,15 +137,29 @@ function settle(state: DetectorState, nowMs: number, options: DetectorOptions): 
     effects.push('heartbeat')
     nextBeatMs = nowMs + options.heartbeatMs
   }
-  const next: DetectorState = { ...state, life, nextBeatMs }
+  let { nextPulseMs } = state
+  if (nowMs >= pulseDueMs(state, options) && life !== 'dead') {
+    effects.push('pulse')
+    nextPulseMs = nowMs + limits.pulseEveryMs
+  }
+  const next: DetectorState = { ...state, life, nextBeatMs, nextPulseMs }
   return { state: { ...next, wakeMs: wakeAt(next, nowMs, options) }, effects }
 }
 
+/** Bytes may come in while what we send waits in our kernel: then the answers are what is missing. */
+const pulseDueMs = ({ heardMs, answeredMs, nextPulseMs }: DetectorState, options: DetectorOptions): number =>
+  Math.max(nextPulseMs, Math.min(heardMs, answeredMs + options.downMs) + options.pulseAfterMs)
+
+/** @param provenMs when the connection itself showed it last. @returns when anything did that still counts. */
+const lastMs = (provenMs: number, { pulsedMs }: DetectorState): number =>
+  Math.max(provenMs, Math.min(pulsedMs, provenMs + limits.pulseTrustMs))
+
 function judge(state: DetectorState, nowMs: number, options: DetectorOptions): Life {
   const silentMs = nowMs - state.heardMs
-  if (silentMs >= options.abortMs) return 'dead'
-  const unanswered = nowMs - state.answeredMs >= options.unansweredMs
-  if (silentMs >= options.downMs || unanswered) return 'down'
+  const lifelessMs = nowMs - lastMs(state.heardMs, state)
+  if (lifelessMs >= options.abortMs) return 'dead'
+  const unanswered = nowMs - lastMs(state.answeredMs, state) >= options.unansweredMs
+  if (lifelessMs >= options.downMs || unanswered) return 'down'
   if (silentMs < options.suspectMs) return 'up'
   // From down only a byte leads out, and that byte makes silence short again: no way back to merely suspect
   return state.life === 'down' ? 'down' : 'suspect'
@@ -137,9 +167,9 @@ function judge(state: DetectorState, nowMs: number, options: DetectorOptions): L
 
 /** The earliest moment at which something can change without an event: never later than the poll of the byte counter. */
 function wakeAt(state: DetectorState, nowMs: number, options: DetectorOptions): number {
-  let atMs = Math.min(nowMs + limits.detectorPollMs, state.nextBeatMs)
-  for (const boundMs of [options.suspectMs, options.downMs, options.abortMs]) {
-    if (state.heardMs + boundMs > nowMs) atMs = Math.min(atMs, state.heardMs + boundMs)
-  }
+  let atMs = Math.min(nowMs + limits.detectorPollMs, state.nextBeatMs, pulseDueMs(state, options))
+  const livedMs = lastMs(state.heardMs, state)
+  const bounds = [state.heardMs + options.suspectMs, livedMs + options.downMs, livedMs + options.abortMs]
+  for (const boundMs of bounds) if (boundMs > nowMs) atMs = Math.min(atMs, boundMs)
   return Math.max(atMs, nowMs)
 }

@@ -21,14 +21,18 @@ import type { RpcMethods } from '../base/rpc-methods.ts'
 import type { Rpc } from '../base/rpc.ts'
 import type { Scope } from '../base/scope.ts'
 import { createScope } from '../base/scope.ts'
+import type { LanePath } from './lane-paths.ts'
+import { LanePaths, pathOf } from './lane-paths.ts'
 import type { LinkRemote } from './line.ts'
 import type { LinkStatus } from './link-status.ts'
 import { statusOf } from './link-status.ts'
 import { linkProtocol } from './link.ts'
-import type { LinkState, LinkSurroundings, Member } from './member-link.ts'
+import type { LinkState, LinkSurroundings, LinkView, Member } from './link-surroundings.ts'
 import { goodbyeMethod, MemberLink, retireMethod } from './member-link.ts'
 import type { HostUse } from './own-hosts.ts'
 import { OwnHosts } from './own-hosts.ts'
+import type { Datagrams } from './pulse.ts'
+import { createPulses } from './pulse.ts'
 
 /** The roster, as far as connections go. */
 export interface MemberSource {
@@ -47,6 +51,8 @@ export interface KeeperCollaborators {
   learned(peerId: PeerId, address: string, outcome: 'worked' | 'failed'): void
   /** What peers may call; the keeper adds its own `link.*` methods. One registry per keeper. */
   readonly methods: RpcMethods<LinkRemote>
+  /** For pulses; none are sent without it. The caller owns it. */
+  readonly datagrams?: Datagrams
 }
 
 export interface KeeperOptions {
@@ -68,6 +74,8 @@ export interface KeeperEvents {
   }
   'link.suspect': { readonly deviceId: DeviceId }
   'link.down': { readonly deviceId: DeviceId; readonly reason: NonNullable<LinkState['reason']> }
+  /** `path` leads over another connection: what lasts on the old one should move, it is to be closed. */
+  'lane.moved': { readonly deviceId: DeviceId; readonly lane: Lane }
 }
 
 export type DeviceChannelHandler = (channel: Channel, deviceId: DeviceId) => void | Promise<void>
@@ -81,6 +89,8 @@ export interface Keeper extends AsyncDisposable {
    * @throws `peer.unknown`, `peer.gone`, `rpc.unknown`, `auth.denied`, `deadline.exceeded` or the signal's reason.
    */
   open(deviceId: DeviceId, protocol: string, lane: Lane, signal?: AbortSignal): Promise<Channel>
+  /** The connection on which a channel of this lane would start now; undefined while the device is down. */
+  path(deviceId: DeviceId, lane: Lane): LanePath | undefined
   /** Serves a protocol to members on all hosts. */
   handle(protocol: string, handler: DeviceChannelHandler): Disposable
   status(): readonly LinkStatus[]
@@ -103,6 +113,7 @@ export function createKeeper(env: Env, collaborators: KeeperCollaborators, optio
     rpc: (deviceId) => core.rpc(deviceId),
     open: (deviceId, protocol, lane, signal) =>
       core.open(deviceId, protocol, { lane, ...(signal && { signal }) }),
+    path: (deviceId, lane) => core.path(deviceId, lane),
     handle: (protocol, handler) => core.handle(protocol, handler),
     status: () => core.status(),
     hint: (peerId) => core.linkOf(peerId)?.nudge(),
@@ -126,6 +137,7 @@ class KeeperCore {
   readonly #hosts = new OwnHosts((connection) => this.#arrived(connection))
   /** Accepted connections of members on which no hello came yet, until when they are tolerated. */
   readonly #ungreeted = new Map<Connection, number>()
+  readonly #paths = new LanePaths()
   readonly #cleanups: Disposable[] = []
   #wallAheadMs: number
   #leaving: Promise<void> | undefined
@@ -146,6 +158,7 @@ class KeeperCore {
         name: options.name,
       },
       methods: collaborators.methods,
+      pulses: collaborators.datagrams && createPulses(env.random, collaborators.datagrams),
       hosts: () => this.hosts(),
       isRetiring: (peerId) => this.#hosts.isRetiring(peerId),
       addressesOf: (peerId) => collaborators.addressesOf(peerId),
@@ -214,6 +227,11 @@ class KeeperCore {
     throw failure
   }
 
+  path(deviceId: DeviceId, lane: Lane): LanePath | undefined {
+    const link = this.#links.get(deviceId)
+    return link === undefined ? undefined : pathOf(link, lane)
+  }
+
   handle(protocol: string, handler: DeviceChannelHandler): Disposable {
     return this.#hosts.handle(
       protocol,
@@ -267,7 +285,12 @@ class KeeperCore {
     this.#noticeSleep()
     const nowMs = this.#env.clock.monotonicMs()
     let nextMs = Infinity
-    for (const link of this.#links.values()) nextMs = Math.min(nextMs, link.tick())
+    for (const link of this.#links.values()) {
+      nextMs = Math.min(nextMs, link.tick())
+      // A link asks for a tick whenever a connection came or went, so this is as good as at once
+      for (const lane of this.#paths.moved(link))
+        this.events.emit('lane.moved', { deviceId: link.deviceId, lane })
+    }
     for (const [connection, untilMs] of this.#ungreeted) {
       if (untilMs > nowMs) nextMs = Math.min(nextMs, untilMs)
       else connection.abort(new SkeinError('deadline.exceeded', 'no hello came'))
@@ -295,6 +318,7 @@ class KeeperCore {
     for (const [deviceId, link] of this.#links) {
       if (present.has(deviceId)) continue
       this.#links.delete(deviceId)
+      this.#paths.forget(deviceId)
       const revoked = link.revoke() // because: its connections are to be cut before this function returns
       this.#scope.spawn('revoke', () => revoked)
     }
@@ -349,7 +373,7 @@ class KeeperCore {
     return undefined
   }
 
-  #report(link: MemberLink, previous: LinkState): void {
+  #report(link: LinkView, previous: LinkState): void {
     const { life, line, reason } = link.state
     const { deviceId } = link
     this.#env.log.info('link changed', {

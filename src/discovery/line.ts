@@ -15,6 +15,7 @@ import type { DetectorEffect, DetectorEvent, DetectorOptions, DetectorState, Lif
 import { bulkDetector, controlDetector, startDetector, stepDetector } from './detector.ts'
 import type { LineFacts } from './dial-plan.ts'
 import type { Greeting, Hello } from './link.ts'
+import type { PulseOffer } from './pulse.ts'
 
 /** What RPC handlers are told of the caller. */
 export interface LinkRemote {
@@ -39,6 +40,8 @@ export interface LineOptions {
   /** Dialled by us because the present one was silent. */
   readonly replaces: boolean
   readonly methods: RpcMethods<LinkRemote>
+  /** What we said in our hello, where pulses are possible. */
+  readonly pulseOffer: PulseOffer | undefined
 }
 
 /** How a line ends: `left` = the other side said goodbye. */
@@ -59,6 +62,7 @@ export class Line implements LineHandle {
   end: LineEnd = 'lost'
   rttMs: number | undefined
   readonly #detectorOptions: DetectorOptions
+  readonly #sendPulse: (() => void) | undefined
   readonly #clock: Env['clock']
   #detector: DetectorState
   #bytesSeen: number
@@ -86,6 +90,15 @@ export class Line implements LineHandle {
     this.#detectorOptions = this.lane === 'control' ? controlDetector : bulkDetector
     this.#detector = startDetector(this.#clock.monotonicMs())
     this.#bytesSeen = connection.bytesRead()
+    this.#sendPulse =
+      this.lane === 'bulk'
+        ? undefined
+        : options.pulseOffer?.connect({
+            theirs: greeting.hello.pulse,
+            address: connection.address,
+            closed: connection.closed,
+            answered: () => onAnswer(this, this.step({ kind: 'pulsed' })),
+          })
     this.rpc.onRoundTrip((rttMs) => {
       // Smoothed as TCP does (RFC 6298), so that one slow answer does not look like a slow link
       this.rttMs = this.rttMs === undefined ? rttMs : this.rttMs + (rttMs - this.rttMs) / 8
@@ -120,6 +133,7 @@ export class Line implements LineHandle {
     )
     this.#detector = state
     if (effects.includes('heartbeat')) this.rpc.heartbeat()
+    if (effects.includes('pulse')) this.#sendPulse?.()
     return effects
   }
 

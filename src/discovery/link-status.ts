@@ -1,7 +1,8 @@
 /** What the link to one member looks like from outside. */
 import type { DeviceId, PeerId } from '../base/ids.ts'
 import type { Connection } from '../base/link.ts'
-import type { LinkState, MemberLink } from './member-link.ts'
+import type { LinkState } from './link-surroundings.ts'
+import type { MemberLink } from './member-link.ts'
 
 export interface LaneStatus {
   readonly encryption: Connection['encryption']

@@ -1,7 +1,7 @@
 /**
  * The link protocol `/skein/link/1`: the first thing said on a connection, by which both sides agree that it is up.
  * Messages, each one CBOR map of at most limits.helloBytes on the dialler's link channel:
- *   dialler  {kind: 'hello', version: 1, lane, deviceId, incarnation, agent, name?, replaces?}
+ *   dialler  {kind: 'hello', version: 1, lane, deviceId, incarnation, agent, name?, replaces?, pulse?}
  *   acceptor the same, or {kind: 'refused', code, message} and close
  *   dialler  {kind: 'ready'}: now the acceptor too knows that both hellos arrived
  * After that the channel carries RPC (base/rpc.ts). Unknown fields are ignored, unknown versions refused.
@@ -16,6 +16,8 @@ import type { DeviceId } from '../base/ids.ts'
 import { isDeviceId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { Lane } from '../base/link.ts'
+import type { PulseInvitation } from './pulse.ts'
+import { pulseInvitationShape } from './pulse.ts'
 
 export const linkProtocol = '/skein/link/1'
 const linkVersion = 1
@@ -30,6 +32,8 @@ export interface Hello {
   readonly name: string | undefined
   /** The dialler hears nothing on the connection it has. */
   readonly replaces: boolean
+  /** Where and how this side takes pulses for this connection. */
+  readonly pulse: PulseInvitation | undefined
 }
 
 export interface Greeting {
@@ -54,6 +58,7 @@ const helloShape = object({
   agent: text(limits.nameBytes),
   name: optional(text(limits.nameBytes)),
   replaces: optional(boolean),
+  pulse: optional(pulseInvitationShape),
 })
 const refusedShape = object({ code: text(64), message: text(512) })
 

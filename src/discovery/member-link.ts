@@ -5,51 +5,21 @@
 import type { Channel } from '../base/channel.ts'
 import { untilAborted, withDeadline } from '../base/clock.ts'
 import { anything } from '../base/codec.ts'
-import type { Env } from '../base/env.ts'
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import type { DeviceId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
-import type { Connection, Host, Lane } from '../base/link.ts'
+import type { Connection, Lane } from '../base/link.ts'
 import { errorFields } from '../base/log.ts'
-import type { RpcMethods } from '../base/rpc-methods.ts'
 import type { Scope } from '../base/scope.ts'
-import type { DetectorEffect, Life } from './detector.ts'
+import type { DetectorEffect } from './detector.ts'
 import type { DialEvent, DialState, LaneNeed, Role } from './dial-plan.ts'
 import { dialDueMs, laneNeed, pickLine, roleOf, startDialling, stepDial } from './dial-plan.ts'
-import type { LineEnd, LinkRemote } from './line.ts'
+import type { LineEnd, LineOptions } from './line.ts'
 import { Line } from './line.ts'
 import { dialHost } from './dial-host.ts'
 import type { Greeting, Hello } from './link.ts'
 import { answerGreeting, greet, linkProtocol } from './link.ts'
-
-export interface Member {
-  readonly deviceId: DeviceId
-  /** Keys that are valid now, the newest first. */
-  readonly peerIds: readonly PeerId[]
-}
-
-/** What the keeper shares with the links of all members. */
-export interface LinkSurroundings {
-  readonly env: Env
-  readonly own: Omit<Hello, 'lane' | 'replaces'>
-  readonly methods: RpcMethods<LinkRemote>
-  /** Own hosts, the newest key first, hosts being retired last. */
-  hosts(): readonly Host[]
-  isRetiring(ownPeerId: PeerId): boolean
-  addressesOf(peerId: PeerId): readonly string[]
-  learned(peerId: PeerId, address: string, outcome: 'worked' | 'failed'): void
-  /** The state or the line in use has changed. */
-  changed(link: MemberLink, previous: LinkState): void
-  /** Asks for a tick at this moment (monotonic ms). */
-  wakeAt(atMs: number): void
-}
-
-export interface LinkState {
-  readonly life: 'never' | Exclude<Life, 'dead'>
-  readonly sinceMs: number
-  readonly reason: LineEnd | 'one-way' | undefined
-  readonly line: Line | undefined
-}
+import type { LinkState, LinkSurroundings, Member } from './link-surroundings.ts'
 
 const lanes: readonly Lane[] = ['control', 'bulk']
 /** The handshake's own messages between keepers. */
@@ -148,11 +118,13 @@ export class MemberLink {
     }
     this.#pendingHellos++
     try {
-      const { env, own } = this.#around
+      const { env, own, pulses } = this.#around
       const check = (hello: Hello): void => this.#check(hello, connection)
       const options = { clock: env.clock, signal: this.#scope.signal, check }
-      const greeting = await answerGreeting(channel, { ...own, replaces: false }, options)
-      this.#add(connection, greeting, ownPeerId, false)
+      const pulseOffer = pulses?.offer()
+      const hello = { ...own, replaces: false, pulse: pulseOffer?.invitation }
+      const greeting = await answerGreeting(channel, hello, options)
+      this.#add(connection, greeting, { ownPeerId, replaces: false, pulseOffer })
     } catch (error) {
       this.#around.env.log.info('inbound link refused', { deviceId: this.deviceId, ...errorFields(error) })
       connection.abort(asSkeinError(error))
@@ -321,7 +293,7 @@ export class MemberLink {
 
   /** Dials one pair of keys: the newest first, older ones in turn while the newest does not answer. */
   async #connect(lane: Lane, attempt: number, signal: AbortSignal): Promise<void> {
-    const { env, own } = this.#around
+    const { env, own, pulses } = this.#around
     const pairs = this.#around
       .hosts()
       .flatMap((host, a) => this.#member.peerIds.map((peerId, b) => ({ host, peerId, rank: a + b })))
@@ -339,9 +311,11 @@ export class MemberLink {
       )
       const replaces = this.#lines.some((line) => line.lane === lane && line.isUsable() && line.life !== 'up')
       const check = (hello: Hello): void => this.#check(hello, connection)
-      const greeting = await greet(channel, { ...own, lane, replaces }, { clock: env.clock, signal, check })
+      const pulseOffer = pulses?.offer()
+      const hello = { ...own, lane, replaces, pulse: pulseOffer?.invitation }
+      const greeting = await greet(channel, hello, { clock: env.clock, signal, check })
       this.#around.learned(peerId, connection.address, 'worked')
-      this.#add(connection, greeting, host.peerId, replaces)
+      this.#add(connection, greeting, { ownPeerId: host.peerId, replaces, pulseOffer })
     } catch (error) {
       connection.abort(asSkeinError(error))
       throw error
@@ -354,13 +328,17 @@ export class MemberLink {
     }
   }
 
-  #add(connection: Connection, greeting: Greeting, ownPeerId: PeerId, replaces: boolean): void {
+  #add(
+    connection: Connection,
+    greeting: Greeting,
+    ours: Pick<LineOptions, 'ownPeerId' | 'replaces' | 'pulseOffer'>,
+  ): void {
     this.#check(greeting.hello, connection) // because: the roster may have changed during the handshake
     if (this.#scope.signal.aborted) throw new SkeinError('cancelled', 'closing')
     const { env, methods } = this.#around
     const isDialledByFirst = (connection.direction === 'outbound') === (this.#role === 'first')
     const line = new Line(
-      { env, connection, ownPeerId, greeting, isDialledByFirst, replaces, methods },
+      { env, connection, greeting, isDialledByFirst, methods, ...ours },
       (answered, effects) => {
         this.#act(answered, effects)
         this.refresh('silent')

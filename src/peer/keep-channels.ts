@@ -1,6 +1,7 @@
 /**
  * One long-lived channel of a protocol with each member: the device with the lower id opens it whenever the link
- * comes up or the channel ended while it is up; the other one takes it. Features get channels and never dial.
+ * comes up, the channel ended while it is up, or its lane moved to another connection; the other one takes it.
+ * Features get channels and never dial; a second channel of a device takes the place of the first.
  */
 import { backoffMs } from '../base/backoff.ts'
 import type { Channel } from '../base/channel.ts'
@@ -13,55 +14,64 @@ import type { Scope } from '../base/scope.ts'
 import type { Mesh } from './mesh.ts'
 
 export interface KeptProtocol {
-  readonly mesh: Mesh
+  readonly mesh: { readonly keeper: Pick<Mesh['keeper'], 'open' | 'handle' | 'path' | 'events'> }
   readonly self: DeviceId
   readonly protocol: string
   readonly lane: Lane
-  /** Takes over the channel. */
+  /** Takes over the channel; closes the one it had of this device when nothing needs that any more. */
   readonly attach: (deviceId: DeviceId, channel: Channel) => void
 }
 
 const reopenBackoff = { firstMs: 100, maxMs: 5_000 }
-/** What is under way on a channel whose connection was replaced gets this long to finish. */
-const drainMs = 20_000
+/** A bulk connection follows control by this much at most; until then nothing is begun on control in its place. */
+const bulkPatienceMs = 1_000
+const lookAgainMs = 50
 
 export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
   const { keeper } = kept.mesh
-  const open = new Map<DeviceId, Channel>()
+  const open = new Map<DeviceId, { readonly channel: Channel; readonly pathId: string | undefined }>()
   const busy = new Set<DeviceId>()
+  const pathId = (deviceId: DeviceId): string | undefined => keeper.path(deviceId, kept.lane)?.id
+  const isDue = (deviceId: DeviceId): boolean => {
+    const wanted = pathId(deviceId)
+    return wanted !== undefined && open.get(deviceId)?.pathId !== wanted
+  }
 
+  /** Waits a little for the lane's own connection: what begins on another one stays there to its end. */
+  const ownLane = async (deviceId: DeviceId, signal: AbortSignal): Promise<void> => {
+    const untilMs = env.clock.monotonicMs() + bulkPatienceMs
+    while (keeper.path(deviceId, kept.lane)?.lane !== kept.lane && env.clock.monotonicMs() < untilMs)
+      await sleep(env.clock, lookAgainMs, signal)
+  }
   const openOne = async (deviceId: DeviceId, signal: AbortSignal): Promise<void> => {
+    await ownLane(deviceId, signal)
+    // Asked before: when it moves meanwhile the channel is opened once more, rather than left where it should not be
+    const before = pathId(deviceId)
     const channel = await keeper.open(deviceId, kept.protocol, kept.lane, signal)
-    const before = open.get(deviceId)
-    open.set(deviceId, channel)
+    open.set(deviceId, { channel, pathId: before })
     kept.attach(deviceId, channel)
     void channel.closed.then(() => {
-      if (open.get(deviceId) !== channel) return
+      if (open.get(deviceId)?.channel !== channel) return
       open.delete(deviceId)
       start(deviceId)
     })
-    if (before === undefined) return
-    // The connection under it was replaced: the new channel serves from here, the old one may finish
-    scope.spawn('drain channel', async (drainSignal) => {
-      await sleep(env.clock, drainMs, drainSignal)
-      await before.close()
-    })
   }
-  /** Tries until it is open or the link is down. */
+  /** Tries until it is open where it should be, or the link is down. */
   const follow = async (deviceId: DeviceId, signal: AbortSignal): Promise<void> => {
-    for (let attempt = 0; keeper.rpc(deviceId) !== undefined; attempt++) {
+    for (let attempt = 0; isDue(deviceId);) {
       try {
-        return await openOne(deviceId, signal)
+        await openOne(deviceId, signal)
+        attempt = 0
       } catch (error) {
         if (signal.aborted) throw error
         // because: an older or limited peer may not serve this; the link itself is fine
         env.log.debug('channel not opened', { deviceId, protocol: kept.protocol, ...errorFields(error) })
-        await sleep(env.clock, backoffMs(attempt, reopenBackoff, env.random), signal)
+        await sleep(env.clock, backoffMs(attempt++, reopenBackoff, env.random), signal)
       }
     }
   }
   const start = (deviceId: DeviceId): void => {
-    if (busy.has(deviceId) || keeper.rpc(deviceId) === undefined) return
+    if (kept.self > deviceId || busy.has(deviceId) || !isDue(deviceId)) return
     busy.add(deviceId)
     scope.spawn(`channel ${kept.protocol}`, async (signal) => {
       try {
@@ -69,14 +79,14 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
       } finally {
         busy.delete(deviceId)
       }
-      // The link may have come up again while this attempt was giving up
-      if (!open.has(deviceId)) start(deviceId)
+      start(deviceId)
     })
   }
   scope.own(keeper.handle(kept.protocol, (channel, deviceId) => kept.attach(deviceId, channel)))
+  scope.own(keeper.events.on('link.up', ({ deviceId }) => start(deviceId)))
   scope.own(
-    keeper.events.on('link.up', ({ deviceId }) => {
-      if (kept.self < deviceId) start(deviceId)
+    keeper.events.on('lane.moved', ({ deviceId, lane }) => {
+      if (lane === kept.lane) start(deviceId)
     }),
   )
 }

@@ -58,7 +58,9 @@ export function createListenerRegister(): ListenerRegister {
     addresses: () =>
       listeners.flatMap((listener) => listener.getAddrs().map((address) => address.toString())),
     check(log) {
-      for (const { address, error } of failures) {
+      // The port that was asked for before the one that follows from it
+      const inOrder = failures.toSorted((a, b) => a.address.length - b.address.length)
+      for (const { address, error } of inOrder) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : ''
         if (code === 'EADDRINUSE' || code === 'EACCES') {
           const port = /\/tcp\/(\d+)/.exec(address)?.[1] ?? ''
@@ -66,8 +68,8 @@ export function createListenerRegister(): ListenerRegister {
             cause: error,
             fix:
               code === 'EADDRINUSE'
-                ? `Another program uses port ${port}: end it, or choose another port with --port.`
-                : `Port ${port} is reserved for the system: choose one above 1023 with --port.`,
+                ? `end the program that uses port ${port}, or choose another one: skein up --listen 0.0.0.0:0 (a fixed port takes the next one too)`
+                : `port ${port} is reserved for the system; choose one above 1023: skein up --listen 0.0.0.0:PORT`,
           })
         }
         // No such family or interface here: the other addresses serve, and dialling out always works

@@ -155,7 +155,8 @@ describe('detector', () => {
           const untilMs = fromMs + forMs + 5_000
           const bytesMs = Array.from({ length: untilMs / 500 }, (_, index) => index * 500)
           const run = drive({ bytesMs, untilMs, stalls: [{ fromMs, toMs: fromMs + forMs }] })
-          expect(run.happenings.filter(({ effect }) => effect !== 'heartbeat')).toEqual([])
+          const isAlarm = (effect: DetectorEffect): boolean => effect !== 'heartbeat' && effect !== 'pulse'
+          expect(run.happenings.filter(({ effect }) => isAlarm(effect))).toEqual([])
         },
       ),
     )
@@ -207,7 +208,9 @@ describe('detector', () => {
         let atMs = 0
         const bytesMs = waits.map((wait) => (atMs += wait))
         const run = drive({ bytesMs, untilMs: atMs + 20_000 })
-        const kinds = run.happenings.map(({ effect }) => effect).filter((effect) => effect !== 'heartbeat')
+        const kinds = run.happenings
+          .map(({ effect }) => effect)
+          .filter((effect) => effect !== 'heartbeat' && effect !== 'pulse')
         let life = 'up'
         for (const kind of kinds) {
           if (kind === 'suspected') expect(life).toBe('up')
@@ -219,6 +222,42 @@ describe('detector', () => {
         expect(life).toBe('abort')
       }),
     )
+  })
+
+  test('asks by pulses while nothing comes, and what answers is suspect but not down, for a bounded time', () => {
+    let state = startDetector(0)
+    const seen: Happening[] = []
+    for (let nowMs = 0; nowMs < 40_000; nowMs += 25) {
+      // The connection is stuck from the start; every other pulse is answered
+      const step = stepDetector(state, { kind: 'tick', hasBytes: false }, nowMs, controlDetector)
+      for (const effect of step.effects) seen.push({ atMs: nowMs, effect })
+      const isAnswered = step.effects.includes('pulse') && seen.length % 2 === 0
+      state = isAnswered
+        ? stepDetector(step.state, { kind: 'pulsed' }, nowMs, controlDetector).state
+        : step.state
+    }
+    const first = (effect: DetectorEffect): number =>
+      seen.find((happening) => happening.effect === effect)?.atMs ?? Infinity
+    expect(first('pulse')).toBe(limits.pulseAfterMs)
+    expect(first('suspected')).toBe(limits.suspectMs)
+    expect(first('downed')).toBeGreaterThan(limits.pulseTrustMs)
+    expect(first('downed')).toBeLessThanOrEqual(limits.pulseTrustMs + limits.downMs)
+    expect(first('abort')).toBe(limits.pulseTrustMs + limits.abortMs)
+  })
+
+  test('a connection that dies right after pulses were answered is noticed in time', () => {
+    let state = startDetector(0)
+    const tick = (nowMs: number): readonly DetectorEffect[] => {
+      const step = stepDetector(state, { kind: 'tick', hasBytes: false }, nowMs, controlDetector)
+      state = step.state
+      return step.effects
+    }
+    for (let nowMs = 0; nowMs <= 2_000; nowMs += 100) tick(nowMs)
+    state = stepDetector(state, { kind: 'pulsed' }, 2_000, controlDetector).state
+    let downMs = 0
+    for (let nowMs = 2_000; downMs === 0 && nowMs < 9_000; nowMs += 50)
+      if (tick(nowMs).includes('downed')) downMs = nowMs
+    expect(downMs).toBe(2_000 + limits.downMs)
   })
 
   test('bulk is only suspected after 5 s, since its answers queue behind data', () => {

@@ -1,10 +1,13 @@
 /** A QR code as text, two modules a character cell. Light modules are drawn, so it scans on dark terminals too. */
 import { generate } from 'lean-qr'
 
-const marginModules = 2
+const marginModules = 1
 
 /** @param hasColour sets black and white by escape sequence, so that the terminal's own colours do not matter. */
-export function drawQrCode(text: string, hasColour: boolean): string {
+export function drawQrCode(
+  text: string,
+  hasColour: boolean,
+): { readonly lines: readonly string[]; readonly columns: number } {
   const code = generate(text)
   const lines: string[] = []
   for (let y = -marginModules; y < code.size + marginModules; y += 2) {
@@ -15,5 +18,5 @@ export function drawQrCode(text: string, hasColour: boolean): string {
     }
     lines.push(hasColour ? `\u001b[97;40m${line}\u001b[0m` : line)
   }
-  return lines.join('\n')
+  return { lines, columns: code.size + 2 * marginModules }
 }

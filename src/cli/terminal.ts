@@ -12,6 +12,8 @@ export interface Terminal {
   /** A person sits here and can be asked. */
   readonly isInteractive: boolean
   readonly hasColour: boolean
+  /** Width of standard output; undefined where it is no terminal. */
+  readonly columns: number | undefined
   /** A result for people, already safe; nothing with --json. */
   print(text: string): void
   /** A result for programs; nothing without --json. */
@@ -41,6 +43,7 @@ export function createTerminal(isJson: boolean, streams: Streams = process): Ter
     isInteractive: Boolean(streams.stdin.isTTY) && Boolean(stderr.isTTY),
     hasColour:
       Boolean(stdout.isTTY) && (noColour === undefined || noColour === '') && variables['TERM'] !== 'dumb',
+    columns: stdout.isTTY ? stdout.columns : undefined,
     print: (text) => (isJson ? undefined : write(`${text}\n`)),
     json: (value) => (isJson ? write(`${printableJson(value)}\n`) : undefined),
     say: (text) => void (isJson || stderr.write(`${text}\n`)),

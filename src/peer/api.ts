@@ -195,7 +195,7 @@ export type PairJoinEvent =
   /** Both screens show the same digits: answer with `pairConfirm`. */
   | { readonly kind: 'compare'; readonly requestId: string; readonly digits: string }
   /** Proved; the person at the existing device is being asked. */
-  | { readonly kind: 'waiting'; readonly name: string }
+  | { readonly kind: 'waiting' }
   | { readonly kind: 'joined'; readonly mesh: MeshId; readonly name: string; readonly deviceCount: number }
 
 // --- events, logs, metrics, doctor --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ export function examine(view: DoctorView): readonly DoctorCheck[] {
     checkMembership(view.isMember),
     checkClock(view.env.clock.nowMs()),
     checkInterfaces(view.settings),
-    checkListening(view.addresses),
+    checkListening(view.addresses, hasNetwork()),
     checkStore(view.documents),
     ...view.links.map(checkLink),
     ...view.spaces.filter((space) => space.state !== 'not-joined').map(checkSpace),
@@ -53,10 +53,13 @@ function checkClock(nowMs: number): DoctorCheck {
   )
 }
 
+/** True when an interface other than the loopback one is up. */
+export const hasNetwork = (): boolean =>
+  Object.values(networkInterfaces()).some((addresses) => addresses?.some((address) => !address.internal))
+
 function checkInterfaces(settings: Settings): DoctorCheck {
   const name = 'network interfaces'
   const found = Object.entries(networkInterfaces())
-  const usable = found.filter(([, addresses]) => addresses?.some((address) => !address.internal))
   const { interfaces } = settings
   if (interfaces !== undefined) {
     const missing = interfaces.filter((wanted) => !found.some(([known]) => known === wanted))
@@ -67,7 +70,7 @@ function checkInterfaces(settings: Settings): DoctorCheck {
       `use one of ${found.map(([known]) => known).join(', ')} in settings.json`,
     )
   }
-  if (usable.length > 0) return good(name)
+  if (hasNetwork()) return good(name)
   return bad(
     name,
     'no network interface is up',
@@ -75,9 +78,10 @@ function checkInterfaces(settings: Settings): DoctorCheck {
   )
 }
 
-function checkListening(addresses: readonly string[]): DoctorCheck {
+function checkListening(addresses: readonly string[], isOnline: boolean): DoctorCheck {
   const name = 'listening'
-  if (addresses.length > 0) return good(name)
+  // Without an interface there is no address to show
+  if (addresses.length > 0 || !isOnline) return good(name)
   return bad(
     name,
     'no address could be bound, so others cannot reach this device',

@@ -83,7 +83,13 @@ export function describeDiskError(error: unknown): SkeinError {
       fix: 'free some space, then try again',
     })
   }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+  if (code === 'EROFS') {
+    return new SkeinError('home.unusable', `the disk is read-only: ${message}`, {
+      cause: error,
+      fix: 'mount it writable (after an error of the disk: see dmesg), or use another home: --home DIR',
+    })
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
     return new SkeinError('home.unusable', `no permission: ${message}`, {
       cause: error,
       fix: 'make the home and all in it your own: chown -R "$USER" HOME; chmod -R u+rwX HOME',

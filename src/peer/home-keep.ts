@@ -15,7 +15,8 @@ import { SkeinError } from '../base/errors.ts'
 import type { Keep } from '../base/keep.ts'
 import { describeDiskError, readIfPresent, removeIfPresent, replaceFile } from './durable-file.ts'
 import type { RecordLog } from './record-log.ts'
-import { checksum, checksumBytes, createRecordLog, damaged } from './record-log.ts'
+import { damaged } from './damaged.ts'
+import { checksum, checksumBytes, createRecordLog } from './record-log.ts'
 
 const magic = Buffer.from('SKV1')
 

@@ -2,13 +2,13 @@
  * The home directory of one peer: made on the first start, checked on every start, held by one process. Faults come
  * out as errors that name the path and the command that mends it; nothing is repaired by guessing.
  */
-import { lstat, mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Env } from '../base/env.ts'
 import { SkeinError } from '../base/errors.ts'
 import type { Keep } from '../base/keep.ts'
 import { limits } from '../base/limits.ts'
-import { describeDiskError, syncDirectory } from './durable-file.ts'
+import { codeOf, describeDiskError, syncDirectory } from './durable-file.ts'
 import { createHomeKeep } from './home-keep.ts'
 import { acquireHomeLock } from '../program/home-lock.ts'
 import { keepPath, lockPath } from '../program/home-path.ts'
@@ -50,7 +50,9 @@ export async function openHome(env: Env, directory: string, controlAddress: stri
         async dataDirectory(name) {
           const path = join(directory, 'data', name)
           await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-            throw describeDiskError(error)
+            throw codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR'
+              ? unusable(`${path} is not a directory`, `move it away: mv '${path}' '${path}.old'`, error)
+              : describeDiskError(error)
           })
           return path
         },
@@ -71,27 +73,42 @@ const unusable = (message: string, fix: string, cause?: unknown): SkeinError =>
 
 async function prepare(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectories(directory)
   } catch (error) {
     throw describeMkdirError(error, directory)
   }
-  const stat = await lstat(directory)
-  if (!stat.isDirectory() && !stat.isSymbolicLink()) throw notDirectory(directory)
+  const found = await lstat(directory)
+  if (!found.isDirectory() && !found.isSymbolicLink()) throw notDirectory(directory)
   const user = process.getuid?.()
-  if (user !== undefined && stat.uid !== user && stat.isDirectory()) {
+  if (user !== undefined && found.uid !== user && found.isDirectory()) {
     const fix = user === 0 ? 'run skein as that user, not as root' : `use a home of your own: --home DIR`
-    throw unusable(`the home ${directory} belongs to another user (uid ${stat.uid})`, fix)
+    throw unusable(`the home ${directory} belongs to another user (uid ${found.uid})`, fix)
   }
-  if (process.platform !== 'win32' && stat.isDirectory() && (stat.mode & 0o022) !== 0) {
+  if (process.platform !== 'win32' && found.isDirectory() && (found.mode & 0o022) !== 0) {
     throw unusable(`others may write in the home ${directory}`, `chmod 700 '${directory}'`)
   }
   await requireSpace(directory)
 }
 
+/** Not by `recursive`: where nothing can be made (/proc), Node goes round in circles for ever. */
+async function makeDirectories(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    const isParentMissing =
+      codeOf(error) === 'ENOENT' && parent !== path && (await stat(parent).catch(() => undefined)) === undefined
+    if (!isParentMissing) throw error
+    await makeDirectories(parent)
+    await mkdir(path, { mode: 0o700 })
+  }
+}
+
 function describeMkdirError(error: unknown, directory: string): SkeinError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EEXIST' || code === 'ENOTDIR') return notDirectory(directory, error)
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOENT') {
     const fix = `give yourself access to ${dirname(directory)}, or use another home: --home DIR`
     return unusable(`the home ${directory} cannot be made or entered`, fix, error)
   }

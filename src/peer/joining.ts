@@ -69,6 +69,7 @@ async function join(env: Env, parts: PairingParts, params: PairJoinParams, run: 
         roster,
         meshKeys,
         signal: run.signal,
+        proved: () => run.emit({ kind: 'waiting' }),
         compare: async (digits, signal) => {
           const { requestId, answer } = questions.ask(signal)
           run.emit({ kind: 'compare', requestId, digits })
@@ -154,7 +155,7 @@ function* candidates(
 const notFound = (cause: SkeinError | undefined): SkeinError =>
   new SkeinError('peer.gone', 'the device that shows this code was not found on the network', {
     ...(cause !== undefined && { cause }),
-    fix: 'check that both are on one network and the window is still open, or give its address: skein pair CODE --address HOST:PORT',
+    fix: 'check that it still shows this very code and is on the same network, or give its address: skein pair CODE --address HOST:PORT',
   })
 
 /** `10.0.0.5:4001` and `[fd00::1]:4001` as multiaddrs; multiaddrs as they are. @throws `usage`. */

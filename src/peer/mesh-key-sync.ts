@@ -90,7 +90,10 @@ export function startMeshKeySync(env: Env, scope: Scope, parts: MeshKeyParts): v
   )
 }
 
-/** True when no full device of longer standing is in reach. */
+/**
+ * True when no full device of longer standing is in reach. Never of one that is alone: a key made apart hides it
+ * from nobody but the others, who could not hear its beacon any more.
+ */
 function isMostSenior({ roster, keeper, identity }: MeshKeyParts): boolean {
   const reachable = new Set(
     keeper
@@ -98,6 +101,7 @@ function isMostSenior({ roster, keeper, identity }: MeshKeyParts): boolean {
       .filter((status) => status.state === 'up')
       .map((status) => status.deviceId),
   )
+  if (reachable.size === 0) return false
   const full = membersOf(roster.state).filter((device) => device.role === 'full')
   const first = full.find((device) => device.deviceId === identity.deviceId || reachable.has(device.deviceId))
   return first?.deviceId === identity.deviceId

@@ -15,6 +15,7 @@ import { errorFields } from '../base/log.ts'
 import type { RpcMethods } from '../base/rpc-methods.ts'
 import { createRpcMethods } from '../base/rpc-methods.ts'
 import type { Scope } from '../base/scope.ts'
+import { openDatagramSockets } from '../discovery/datagram-sockets.ts'
 import type { Finder } from '../discovery/finder.ts'
 import { createFinder } from '../discovery/finder.ts'
 import type { Keeper, MemberSource } from '../discovery/keeper.ts'
@@ -52,6 +53,9 @@ export interface Mesh {
   moveToNewKey(): Promise<void>
 }
 
+/** For the removal to arrive at the removed: a round trip, far below the second in which it must be cut off. */
+const removalNewsMs = 200
+
 /** Starts listening, announcing and dialling. @throws `port.busy`, `store.*`. */
 export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Promise<Mesh> {
   const env = withLogScope(outer, 'mesh')
@@ -83,6 +87,8 @@ export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Pro
       parts.settings.interfaces === undefined ? {} : { interfaces: parts.settings.interfaces },
     ),
   )
+  const listen = parts.settings.listen.map((address) => address.host)
+  const datagrams = scope.own(await openDatagramSockets(env, listen))
   const changes = createEmitter<{ changed: undefined }>(env.log)
   const methods = createRpcMethods<LinkRemote>()
   const keeper = scope.own(
@@ -94,6 +100,7 @@ export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Pro
         addressesOf: (peerId) => finder.addressesOf(peerId),
         learned: (peerId, address, outcome) => finder.learned(peerId, address, outcome),
         methods,
+        datagrams,
       },
       { agent: parts.agent, name: identity.name },
     ),
@@ -105,7 +112,13 @@ export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Pro
     for (const open of keeper.hosts()) open.recheck()
     finder.announce()
   }
-  scope.own(roster.events.on('roster.changed', refresh))
+  scope.own(
+    roster.events.on('roster.changed', ({ removed }) => {
+      // A removed device has no right any more from here on; its links stay just long enough to tell it so
+      if (removed.length === 0) refresh()
+      else scope.own(env.clock.setTimer(removalNewsMs, refresh))
+    }),
+  )
 
   const retire = async (old: Host): Promise<void> => {
     await keeper.retireHost(old.peerId)

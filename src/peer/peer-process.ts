@@ -3,17 +3,20 @@
  * It knows nothing of the mesh; the peer is made by the function it is given. Crash-only: a programmer error is
  * logged and ends the process, whose next start recovers.
  */
+import { dirname } from 'node:path'
+import type { Clock } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { createSystemEnv } from '../base/env.ts'
 import { withDeadline } from '../base/clock.ts'
 import { asSkeinError, SkeinError, toWireError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import type { LogLevel } from '../base/log.ts'
+import type { LogRecord } from '../base/log.ts'
 import { createLog, errorFields } from '../base/log.ts'
 import type { PeerApi } from './api.ts'
 import type { StartMessage } from '../program/control-protocol.ts'
 import type { ControlServer } from './control-server.ts'
 import { createControlServer } from './control-server.ts'
+import { codeOf, describeDiskError } from './durable-file.ts'
 import type { Home } from './home.ts'
 import { openHome } from './home.ts'
 import { logPath, newControlAddress } from '../program/home-path.ts'
@@ -59,20 +62,22 @@ export async function runPeerProcess(options: PeerProcessOptions, createPeer: Cr
   const running: Running = {}
   const stopping = Promise.withResolvers<string>()
   onStopSignals(stopping.resolve)
-  let logFile: LogFile | undefined
-  let env = createSystemEnv()
+  const lines = createLateSink()
+  let env: Env = { ...createSystemEnv(), log: createLog(lines.write) }
   try {
     const address = newControlAddress(options.home)
     running.home = await openHome(env, options.home, address)
+    const logFile = openProcessLog(clock, options.home)
+    lines.open((record) => logFile.write(record))
     const settings = await readSettings(options.home, options.settings)
-    logFile = openLogFile(clock, logPath(options.home))
     const metrics = createPrometheusMetrics()
-    env = { ...env, metrics, log: createProcessLog(logFile, settings.logLevel) }
+    env = { ...env, metrics, log: createLog(lines.write, settings.logLevel) }
     onCrash(env)
     await start({ env, options, metrics, logFile, settings, stop: stopping.resolve }, running, createPeer)
     tellStarter({ kind: 'ready', pid: process.pid })
   } catch (error) {
-    env.log.error('start failed', errorFields(error))
+    const { fix } = asSkeinError(error)
+    env.log.error('start failed', { ...errorFields(error), ...(fix !== undefined && { fix }) })
     tellStarter({ kind: 'failed', error: toWireError(error) })
     await stop(env, running, false)
     process.exit(failedStartExitCode)
@@ -136,10 +141,37 @@ async function stop(env: Env, running: Running, isClean: boolean): Promise<void>
 }
 
 /** To the log file, and to standard error where somebody watches (`up --foreground`, systemd). */
-function createProcessLog(file: LogFile, level: LogLevel) {
-  const isWatched = process.channel === undefined && process.env['SKEIN_QUIET'] === undefined
-  if (isWatched) file.onLine((line) => process.stderr.write(formatLogLine(line)))
-  return createLog((record) => file.write(record), level)
+function openProcessLog(clock: Clock, home: string): LogFile {
+  try {
+    const file = openLogFile(clock, logPath(home))
+    const isWatched = process.channel === undefined && process.env['SKEIN_QUIET'] === undefined
+    if (isWatched) file.onLine((line) => process.stderr.write(formatLogLine(line)))
+    return file
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR' || codeOf(error) === 'EISDIR') {
+      const path = dirname(logPath(home))
+      throw new SkeinError('home.unusable', `the log cannot be written to ${path}`, {
+        cause: error,
+        fix: `move it away: mv '${path}' '${path}.old'`,
+      })
+    }
+    throw describeDiskError(error)
+  }
+}
+
+type Sink = (record: LogRecord) => void
+
+/** The log file may only be touched once the home is held; what is said before then waits for it. */
+function createLateSink(): { readonly write: Sink; open(sink: Sink): void } {
+  const waiting: LogRecord[] = []
+  let sink: Sink = (record) => void waiting.push(record)
+  return {
+    write: (record) => sink(record),
+    open(next) {
+      sink = next
+      for (const record of waiting.splice(0)) next(record)
+    },
+  }
 }
 
 /** With an IPC channel to `skein up`; without one the log on standard error says the same. */

@@ -20,7 +20,7 @@ import { createTokens } from './auth/tokens.ts'
 import { openClipboardService } from './clipboard-service.ts'
 import { openContents } from './contents.ts'
 import { createDeviceVerbs, describeLinks } from './device-verbs.ts'
-import { examine } from './doctor.ts'
+import { examine, hasNetwork } from './doctor.ts'
 import { openDocuments } from './documents.ts'
 import type { EventBus } from './event-bus.ts'
 import { createEventBus } from './event-bus.ts'
@@ -31,6 +31,7 @@ import { forgetMesh, sayFarewell, startingOver } from './leaving.ts'
 import { startMeshKeySync } from './mesh-key-sync.ts'
 import type { Mesh } from './mesh.ts'
 import { startMesh } from './mesh.ts'
+import { requireWholeHome } from './missing-parts.ts'
 import { createQuestions, startPairing } from './pairing-service.ts'
 import { readVersion } from '../program/program.ts'
 import { startRosterSync } from './roster-sync.ts'
@@ -180,10 +181,11 @@ async function startCore(env: Env, scope: Scope, { home, settings, bus }: CorePa
       addresses: mesh.host().addresses(),
       links: describeLinks(env, devices),
       spaces: await spaces.statuses(),
-      problems: problemsOf(
-        own?.removed === undefined && own !== undefined,
-        documents.host.store.status === 'open',
-      ),
+      problems: problemsOf({
+        isMember: own?.removed === undefined && own !== undefined,
+        isStoreOpen: documents.host.store.status === 'open',
+        isListening: mesh.host().addresses().length > 0 || !hasNetwork(),
+      }),
       isPairingOpen: window.isOpen,
     }
   }
@@ -216,6 +218,7 @@ async function startCore(env: Env, scope: Scope, { home, settings, bus }: CorePa
 /** Identity, roster, keys, tokens and the log of what was done with them. */
 async function openTrust(env: Env, scope: Scope, { home, settings, bus }: CoreParts) {
   const { keep } = home
+  await requireWholeHome(keep, home.directory)
   const identity = await createIdentity(env, keep, { name: settings.name, kind: settings.kind })
   const roster = await createRoster(env, keep, identity)
   const meshKeys = await createMeshKeys(env, keep, identity, roster.state)
@@ -264,8 +267,21 @@ function followLinks(scope: Scope, mesh: Mesh, bus: EventBus): void {
   scope.own(events.on('link.down', ({ deviceId, reason }) => bus.publish('link.down', { deviceId, reason })))
 }
 
-function problemsOf(isMember: boolean, isStoreOpen: boolean): readonly Problem[] {
+interface Condition {
+  readonly isMember: boolean
+  readonly isStoreOpen: boolean
+  readonly isListening: boolean
+}
+
+function problemsOf({ isMember, isStoreOpen, isListening }: Condition): readonly Problem[] {
   const problems: Problem[] = []
+  if (!isListening) {
+    problems.push({
+      code: 'config.invalid',
+      message: 'no address to listen on could be bound, so others cannot reach this device',
+      fix: 'check "listen" in settings.json, or: skein down, then skein up without --listen',
+    })
+  }
   if (!isMember) {
     problems.push({
       code: 'auth.denied',

@@ -13,6 +13,7 @@ import { dirname } from 'node:path'
 import { SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Log } from '../base/log.ts'
+import { damaged } from './damaged.ts'
 import {
   readIfPresent,
   removeIfPresent,
@@ -141,8 +142,3 @@ function isDamaged(bytes: Buffer, offset: number): boolean {
   }
   return false
 }
-
-export const damaged = (path: string): SkeinError =>
-  new SkeinError('store.corrupt', `${path} is damaged`, {
-    fix: 'restore it from a backup of the home, or start with a new home and pair this device again',
-  })

@@ -4,10 +4,11 @@
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, resolve, sep } from 'node:path'
+import { sleep } from '../base/clock.ts'
 import { array, decodeCanonical, encodeCanonical, object, text, textOf } from '../base/codec.ts'
 import type { Env } from '../base/env.ts'
 import { withLogScope } from '../base/env.ts'
-import { asSkeinError, SkeinError } from '../base/errors.ts'
+import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import type { DeviceId, SpaceId } from '../base/ids.ts'
 import { isSpaceId, newSpaceId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
@@ -25,6 +26,7 @@ import { createNodeFilesystem } from '../files/node-filesystem.ts'
 import { createSpaceFolderTree } from '../files/space-folder-tree.ts'
 import type { PeerApi, SpaceStatus } from './api.ts'
 import { may } from './auth/access.ts'
+import { membersOf } from './auth/roster-state.ts'
 import type { Roster } from './auth/roster.ts'
 import type { Documents } from './documents.ts'
 import type { EventBus } from './event-bus.ts'
@@ -56,6 +58,9 @@ interface Joined {
 }
 
 const recordName = 'spaces'
+/** A device that was just paired has the list of spaces within this. */
+const searchMs = 5_000
+const lookAgainMs = 50
 const placesShape = array(
   object({ id: textOf(isSpaceId, 'a space id'), directory: text(4096) }),
   limits.spaces,
@@ -128,12 +133,27 @@ async function openShelf(env: Env, scope: Scope, parts: SpacesParts): Promise<Sh
 interface VerbParts {
   readonly settings: Settings
   readonly shelf: Shelf
-  statuses(): Promise<readonly SpaceStatus[]>
+  readonly statuses: () => Promise<readonly SpaceStatus[]>
 }
 
 function createVerbs(env: Env, parts: SpacesParts, { settings, shelf, statuses }: VerbParts): SpaceVerbs {
   const { home, self, bus, documents } = parts
   const find = async (wanted: string): Promise<SpaceSetting> => findSpace(await settings.spaces(), wanted)
+  /** Right after pairing the list of spaces is still on its way: what is not there is waited for a moment. */
+  const findSoon = async (wanted: string, signal: AbortSignal): Promise<SpaceSetting> => {
+    const untilMs = env.clock.monotonicMs() + searchMs
+    for (;;) {
+      try {
+        return await find(wanted)
+      } catch (error) {
+        const { sync } = documents
+        const isComplete = sync.peers().length > 0 && sync.peers().every((peer) => sync.inSync(peer))
+        const isAlone = membersOf(parts.roster.state).length <= 1
+        if (!hasCode(error, 'not.found') || isComplete || isAlone || env.clock.monotonicMs() > untilMs) throw error
+        await sleep(env.clock, lookAgainMs, signal)
+      }
+    }
+  }
   return {
     spaces: statuses,
     async share({ directory, name }) {
@@ -149,8 +169,8 @@ function createVerbs(env: Env, parts: SpacesParts, { settings, shelf, statuses }
       bus.publish('space.shared', { spaceId: space.id, name: space.name })
       return describe(space, shelf.joined.get(space.id))
     },
-    async join({ space: wanted, directory }) {
-      const space = await find(wanted)
+    async join({ space: wanted, directory }, { signal }) {
+      const space = await findSoon(wanted, signal)
       const held = shelf.joined.get(space.id)
       if (held !== undefined)
         throw new SkeinError('usage', `this space is here already, in ${held.directory}`)

@@ -23,6 +23,7 @@ async function show(call: Invocation): Promise<number> {
   const limit = parseCount(textOption(call, 'lines') ?? String(defaultEntries))
   const entries = await withPeer(call, (client) => client.call('audit', { limit }))
   call.terminal.json(entries)
+  if (entries.length === 0) call.terminal.say('Nothing is on record yet.')
   for (const entry of entries) {
     const details = entry.details === undefined ? '' : ` ${printableJson(entry.details)}`
     const what = `${entry.action} ${entry.subject ?? ''}`.trim()
@@ -35,7 +36,9 @@ async function verify(call: Invocation): Promise<number> {
   const verdict = await withPeer(call, (client) => client.call('auditVerify', {}, 120_000))
   call.terminal.json(verdict)
   const text = verdict.ok
-    ? safe`the chain of ${verdict.entryCount} entries is whole; its head is ${verdict.head ?? 'none'}`
+    ? verdict.entryCount === 0
+      ? 'Nothing is on record yet.'
+      : safe`the chain of ${verdict.entryCount} entries is whole; its newest hash is ${verdict.head ?? 'not signed yet'}`
     : safe`the chain is broken at entry ${verdict.badSequence}: ${verdict.reason ?? 'unknown'}`
   call.terminal.print(text)
   return verdict.ok ? exitCodes.ok : exitCodes.failed

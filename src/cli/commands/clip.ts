@@ -95,6 +95,10 @@ async function history(call: Invocation): Promise<number> {
     formatSize(item.sizeBytes),
     item.text?.replace(/\s+/g, ' ').slice(0, previewLength) ?? item.mediaType,
   ])
+  if (items.length === 0) {
+    call.terminal.say(query === undefined ? 'The clipboard is empty.' : 'No item holds that.')
+    return exitCodes.ok
+  }
   call.terminal.print(formatTable(['WHEN', 'FROM', 'SIZE', 'ITEM'], rows))
   return exitCodes.ok
 }

@@ -27,6 +27,6 @@ async function list(call: Invocation): Promise<number> {
 }
 
 function lastSeen(device: Device): string {
-  if (device.isSelf || device.state === 'up') return ''
+  if (device.isSelf || device.state === 'up' || device.state === 'revoked') return ''
   return device.lastSeenMs === undefined ? 'not yet' : formatTime(device.lastSeenMs)
 }

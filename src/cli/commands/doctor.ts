@@ -59,13 +59,14 @@ function checkLastRun(home: string): readonly DoctorCheck[] {
   const name = 'last run'
   const last = readLogTail(home, 20).findLast((line) => line.level === 'error' || line.message === 'stopped')
   if (last === undefined || last.message === 'stopped') return [{ name, ok: true }]
+  const { fix } = last.fields
   const reason = typeof last.fields['error'] === 'string' ? `: ${last.fields['error']}` : ''
   return [
     {
       name,
       ok: false,
       cause: `${formatTime(last.atMs)} ${last.message}${reason}`,
-      fix: 'skein logs, then skein up',
+      fix: typeof fix === 'string' ? fix : 'skein logs says more; then skein up',
     },
   ]
 }

@@ -12,6 +12,7 @@ import { exitCodes } from '../exit-codes.ts'
 import { drawQrCode } from '../qr-code.ts'
 import { ask } from '../question.ts'
 import { ensurePeer, interruptible } from '../running-peer.ts'
+import type { Terminal } from '../terminal.ts'
 import { formatSpan, safe } from '../terminal.ts'
 
 export const pair: Command = {
@@ -27,7 +28,7 @@ export const pair: Command = {
     { notation: '[code]', about: 'a short or long code of the other device; - reads it from standard input' },
   ],
   options: [
-    { notation: '-y, --yes', about: 'confirm without asking (for scripts)' },
+    { notation: '-y, --yes', about: 'let in whoever proves the code, without asking (for scripts)' },
     {
       notation: '--role <role>',
       about: 'what the new device may do: full, limited, storage or guest (default full)',
@@ -88,11 +89,11 @@ async function onWindowEvent(window: Window, event: PairEvent, outcome: Outcome)
   const { terminal } = window.call
   switch (event.kind) {
     case 'opened':
-      return terminal.print(formatOpened(event, terminal.hasColour))
+      return terminal.print(formatOpened(event, terminal))
     case 'code':
       return terminal.print(safe`New code, ${event.codesLeft} left: skein pair ${event.shortCode}`)
     case 'compare':
-      return terminal.print(safe`Both screens must show: ${event.digits}`)
+      return await compareDigits(window, event)
     case 'confirm':
       return await confirm(window, event, outcome)
     case 'joined':
@@ -106,14 +107,40 @@ async function onWindowEvent(window: Window, event: PairEvent, outcome: Outcome)
   }
 }
 
-function formatOpened(event: PairEvent & { readonly kind: 'opened' }, hasColour: boolean): string {
+/** Only a person at each screen can tell: `--yes` means whoever has the code, and here nobody has one. */
+async function compareDigits(
+  { call, client, signal }: Window,
+  { requestId, digits }: { readonly requestId: string; readonly digits: string },
+): Promise<void> {
+  const canAsk = call.terminal.isInteractive && !call.terminal.isJson
+  call.terminal.print(safe`Both screens must show: ${digits}`)
+  const accept = canAsk && (await ask('Are they the same?', signal))
+  await client.call('pairConfirm', { requestId, accept })
+}
+
+function formatOpened(event: PairEvent & { readonly kind: 'opened' }, terminal: Terminal): string {
   const leftMs = event.expiresAtMs - Date.now()
-  return [
-    drawQrCode(event.longCode, hasColour),
-    'On the new device scan this, or type one of:',
+  const words = [
+    'On the new device run',
+    '',
     safe`  skein pair ${event.shortCode}`,
-    safe`  skein pair ${event.longCode}`,
-    `Open for ${formatSpan(leftMs)}. Nothing joins before you confirm it here.`,
+    '',
+    'or scan this code.',
+    '',
+    `Open for ${formatSpan(leftMs)}.`,
+    'Nothing joins before you',
+    'confirm it here.',
+  ]
+  const long = safe`skein pair ${event.longCode}`
+  const code = drawQrCode(event.longCode, terminal.hasColour)
+  // Beside each other all of it fits on 80 x 24; the long code may scroll away
+  const isWide = (terminal.columns ?? 0) >= code.columns + 2 + Math.max(...words.map((line) => line.length))
+  if (!isWide) return [long, '', ...code.lines, ...words].join('\n')
+  const indentLines = Math.floor((code.lines.length - words.length) / 2)
+  return [
+    long,
+    '',
+    ...code.lines.map((line, row) => `${line}  ${words[row - indentLines] ?? ''}`.trimEnd()),
   ].join('\n')
 }
 
@@ -176,22 +203,16 @@ async function joinMesh(
 }
 
 async function onJoinEvent(window: Window, event: PairJoinEvent): Promise<void> {
-  const { call, client, signal } = window
-  const { terminal } = call
+  const { terminal } = window.call
   switch (event.kind) {
     case 'searching':
       return terminal.say('Looking for the other device ...')
     case 'connected':
       return terminal.say(safe`Connected to ${event.address}`)
     case 'waiting':
-      return terminal.say(safe`Now confirm on "${event.name}".`)
-    case 'compare': {
-      terminal.print(safe`Both screens must show: ${event.digits}`)
-      const accept =
-        isSet(call, 'yes') || (terminal.isInteractive && (await ask('Are they the same?', signal)))
-      await client.call('pairConfirm', { requestId: event.requestId, accept })
-      return
-    }
+      return terminal.say('Now confirm on the other device.')
+    case 'compare':
+      return await compareDigits(window, event)
     case 'joined':
       return terminal.print(safe`Joined: this device is one of ${event.deviceCount} now.`)
   }

@@ -27,7 +27,7 @@ export function formatStatus(found: Status): string {
   const parts = [
     safe`${found.name}  up ${formatSpan(found.uptimeMs)}, process ${found.pid}, skein ${found.version}`,
     safe`  device ${found.deviceId}  peer ${found.peerId}`,
-    safe`  listens on ${found.addresses.length === 0 ? 'nothing' : found.addresses.join(', ')}`,
+    safe`  listens on ${formatAddresses(found.addresses)}`,
   ]
   if (found.isPairingOpen) parts.push('  pairing is open')
   parts.push(formatLinks(found.links, upCount), formatSpaces(found.spaces))
@@ -35,6 +35,18 @@ export function formatStatus(found: Status): string {
     parts.push(safe`! ${message}${fix === undefined ? '' : `  (fix: ${fix})`}`)
   }
   return parts.filter((part) => part !== '').join('\n')
+}
+
+/** `192.168.1.5:4001`; what only this machine can reach is left out, and so is the second port for bulk. */
+function formatAddresses(addresses: readonly string[]): string {
+  const shown = addresses.flatMap((address) => {
+    const [, family, host = '', , port, rest] = address.split('/')
+    if (rest !== undefined || port === undefined) return []
+    return [{ host, text: family === 'ip6' ? `[${host}]:${port}` : `${host}:${port}` }]
+  })
+  const reachable = shown.filter(({ host }) => !host.startsWith('127.') && host !== '::1')
+  const found = reachable.length > 0 ? reachable : shown
+  return found.length === 0 ? 'nothing' : found.map(({ text }) => text).join(', ')
 }
 
 function formatLinks(links: readonly LinkStatus[], upCount: number): string {

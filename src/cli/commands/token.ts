@@ -67,6 +67,10 @@ async function mint(call: Invocation): Promise<number> {
 async function list(call: Invocation): Promise<number> {
   const found = await withPeer(call, (client) => client.call('tokenList', {}))
   call.terminal.json(found)
+  if (found.length === 0) {
+    call.terminal.say('No tokens yet: skein token mint SCOPE')
+    return exitCodes.ok
+  }
   const rows = found.map((item) => [
     item.jti,
     item.state,

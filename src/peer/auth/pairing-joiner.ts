@@ -4,7 +4,7 @@
  */
 import type { Channel } from '../../base/channel.ts'
 import type { Env } from '../../base/env.ts'
-import { SkeinError } from '../../base/errors.ts'
+import { hasCode, SkeinError } from '../../base/errors.ts'
 import type { DeviceId, MeshId, PeerId } from '../../base/ids.ts'
 import { limits } from '../../base/limits.ts'
 import { deviceIdOf } from './device-key.ts'
@@ -32,6 +32,8 @@ export interface PairingJoiner {
   readonly roster: Roster
   readonly meshKeys: MeshKeys
   readonly compare: Compare
+  /** Both sides have proved the code: now the other person decides. */
+  readonly proved?: () => void
   /** Cancels, as when the person gives up. */
   readonly signal?: AbortSignal
 }
@@ -74,11 +76,29 @@ export async function joinMesh(
     checkMayJoin(joiner.roster)
     checkPin(env, remote, means)
     const first = startJoiner(partiesOf(env, remote, joiner.identity.key.peerId), ticketOf(means))
-    const keys = await prove(line, first, { compare: joiner.compare })
+    const keys = await prove(line, first, { compare: joiner.compare }).catch((error: unknown) => {
+      throw describeCut(error, cutReasons[means.method])
+    })
+    joiner.proved?.()
     return await enterMesh(line, sealLine(line, keys, 'joiner'), { remote, joiner })
   } catch (error) {
-    throw failPairing(line, error)
+    throw failPairing(line, describeCut(error, 'it was not confirmed there, or the window has closed'))
   }
+}
+
+/** The other side says nothing to who failed: what its silence means depends on how far things were. */
+const cutReasons: Readonly<Record<JoinMeans['method'], string>> = {
+  code: 'the code was wrong or is used up',
+  secret: 'the code was wrong or is used up',
+  compare: 'the digits were not confirmed there, or no pairing window is open',
+}
+
+function describeCut(error: unknown, meaning: string): unknown {
+  if (!hasCode(error, 'channel.aborted', 'channel.closed')) return error
+  return new SkeinError('pair.failed', `the other device ended the pairing: ${meaning}`, {
+    cause: error,
+    fix: 'ask it for a new code: skein pair',
+  })
 }
 
 function checkPin(env: Env, remote: PeerId, means: JoinMeans): void {

@@ -51,7 +51,7 @@ export async function openRosterStore(env: Env, keep: Keep, start?: Start): Prom
     return held.store
   } catch (error) {
     if (!(error instanceof SkeinError) || error.code === 'store.failed') throw error
-    throw new SkeinError('store.corrupt', 'the roster cannot be read', {
+    throw new SkeinError('store.corrupt', `the roster cannot be read: ${error.message}`, {
       cause: error,
       fix: 'restore the `roster` files from a backup, or move the home away and pair this device again',
     })

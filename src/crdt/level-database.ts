@@ -74,10 +74,14 @@ function openError(error: unknown, path: string): SkeinError {
     })
   }
   if (code === 'LEVEL_CORRUPTION') {
-    return new SkeinError('store.corrupt', `the store at ${path} cannot be opened`, { cause: error })
+    return new SkeinError('store.corrupt', `the store at ${path} is damaged`, { cause: error, fix: moveAway(path) })
   }
   return new SkeinError('store.failed', `cannot open the store at ${path}`, {
     cause: error,
-    fix: 'check the free space and the permissions of the directory',
+    fix: `check the free space and the permissions there; if they are right: ${moveAway(path)}`,
   })
 }
+
+/** Shared files lie outside it, and every document is held by the other devices as well. */
+const moveAway = (path: string): string =>
+  `mv '${path}' '${path}.damaged', then skein up: the other devices send everything again; files in shared folders stay`

@@ -9,6 +9,7 @@ import { errorFields } from '../base/log.ts'
 import { randomBelow } from '../base/random.ts'
 import type { RowChange } from './database.ts'
 import type { DocHost } from './doc-host.ts'
+import type { TreeNode } from './join.ts'
 import { createLocalIndex, type IndexChange, type LocalIndex } from './local-index.ts'
 import { newNodeIds, writerOf, type NodeId } from './node-id.ts'
 import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
@@ -42,6 +43,8 @@ export interface SpaceTree extends Events<SpaceEvents>, Disposable {
   lookup(path: string): Promise<Entry | undefined>
   /** The entry that shows the first version of a node. */
   entry(nodeId: NodeId): Promise<Entry | undefined>
+  /** A node with all its concurrent versions, shown or not. */
+  node(nodeId: NodeId): Promise<TreeNode | undefined>
   walk(): AsyncIterable<Entry>
   /** The directories that are shown as one with this one. */
   members(directory: NodeId): Promise<readonly NodeId[]>
@@ -98,6 +101,10 @@ class HostedSpace implements SpaceTree {
   children = (directory: NodeId): Promise<readonly Entry[]> => this.whole((view) => view.children(directory))
   lookup = (path: string): Promise<Entry | undefined> => this.whole((view) => view.lookup(path))
   entry = (nodeId: NodeId): Promise<Entry | undefined> => this.whole((view) => view.entry(nodeId))
+  node = async (nodeId: NodeId): Promise<TreeNode | undefined> => {
+    await this.upkeep
+    return await this.tree.node(nodeId)
+  }
   members = (directory: NodeId): Promise<readonly NodeId[]> => this.whole((view) => view.members(directory))
 
   async *walk(): AsyncGenerator<Entry> {
@@ -196,7 +203,7 @@ class HostedSpace implements SpaceTree {
 
   /** Nodes that a change must take along because they are shown as one with its node. */
   private async twinsOf(change: TreeChange): Promise<readonly NodeId[]> {
-    if (change.kind === 'create') return []
+    if (change.kind === 'create' || change.kind === 'merge') return []
     const entry = await this.tree.view.entry(change.nodeId)
     return entry?.nodes.filter((id) => id !== change.nodeId) ?? []
   }

@@ -4,12 +4,19 @@
  * meanwhile stays beside it.
  */
 import { SkeinError } from '../base/errors.ts'
-import { joinRecords, type DataVersion, type TreeNode } from './join.ts'
+import { contentKey, joinRecords, type DataVersion, type TreeNode } from './join.ts'
 import { splitNodeId, type NodeId, type Writer } from './node-id.ts'
 import * as records from './record.ts'
 import type { NodeData, NodeKind, TreeRecord } from './record.ts'
 import type { LiveRecord } from './shard.ts'
-import { advanceVector, dominates, lamportMax, mergeVectors, type VersionVector } from './version-vector.ts'
+import {
+  advanceVector,
+  compareVectors,
+  dominates,
+  lamportMax,
+  mergeVectors,
+  type VersionVector,
+} from './version-vector.ts'
 import { conflictName } from './view.ts'
 
 export type TreeChange =
@@ -32,6 +39,14 @@ export type TreeChange =
     }
   | { readonly kind: 'move'; readonly nodeId: NodeId; readonly parent: NodeId; readonly name: string }
   | {
+      readonly kind: 'merge'
+      readonly nodeId: NodeId
+      /** The concurrent versions put together. Nothing happens unless they are all its versions still. */
+      readonly sides: readonly VersionVector[]
+      /** A pure function of the sides: whoever merges them writes the same. */
+      readonly data: NodeData
+    }
+  | {
       readonly kind: 'remove'
       readonly nodeId: NodeId
       /** Versions of what was removed; later ones stay. Directories are removed whatever their versions. */
@@ -40,7 +55,7 @@ export type TreeChange =
 
 export interface ChangeResult {
   readonly nodeId: NodeId
-  /** Versions of the data after the change; empty for `remove`, and for a `move` of what is gone. */
+  /** Versions of the data after the change; empty for `remove`, and for a `move` or `merge` of what is gone. */
   readonly versions: VersionVector
 }
 
@@ -69,6 +84,8 @@ export function applyChange(draft: Draft, change: TreeChange, twins: readonly No
       return edit(draft, change, twins)
     case 'move':
       return move(draft, change, twins)
+    case 'merge':
+      return merge(draft, change)
     case 'remove':
       return remove(draft, change, twins)
   }
@@ -86,22 +103,54 @@ interface Inherited {
 function edit(draft: Draft, change: Of<'edit'>, twins: readonly NodeId[]): ChangeResult {
   const live = draft.live(change.nodeId)
   const node = joinRecords(live.map(({ record }) => record))
-  const replaced = live.find(({ record }) => dominates(change.observed, record.versions))
-  for (const twin of twins) dropEqual(draft, twin, change.observed, node)
+  const observed = withEqual(node, change.observed)
+  const replaced = live.find(({ record }) => dominates(observed, record.versions))
+  for (const twin of twins) dropEqual(draft, twin, observed, node)
   if (node === undefined) {
-    const inherited = { versions: change.observed, extension: '' }
+    const inherited = { versions: observed, extension: '' }
     return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
   }
-  splitCovered(draft, node, change.observed)
+  splitCovered(draft, node, observed)
   for (const one of draft.live(change.nodeId)) {
-    if (dominates(change.observed, one.record.versions)) draft.remove(one)
+    if (dominates(observed, one.record.versions)) draft.remove(one)
   }
   const inherited: Inherited = {
     node,
-    versions: change.observed,
+    versions: observed,
     extension: replaced?.record.extension ?? '',
   }
   return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
+}
+
+/** Several devices may have come to the same content: it is shown once, and who saw it saw all of them. */
+function withEqual(node: TreeNode | undefined, observed: VersionVector): VersionVector {
+  const isSeen = (version: DataVersion): boolean => dominates(observed, version.versions)
+  const seen = new Set(node?.versions.filter(isSeen).map(contentKey))
+  const equal = node?.versions.filter((version) => !isSeen(version) && seen.has(contentKey(version))) ?? []
+  return mergeVectors(observed, ...equal.map((version) => version.versions))
+}
+
+/**
+ * Puts concurrent versions together. The new version is exactly what its sides contain and no event of its own: devices
+ * that merge the same sides at the same time write equal versions, which are one.
+ */
+function merge(draft: Draft, { nodeId, sides, data }: Of<'merge'>): ChangeResult {
+  const live = draft.live(nodeId)
+  const node = joinRecords(live.map(({ record }) => record))
+  const versions = mergeVectors(...sides)
+  const isOneOf = (all: readonly VersionVector[], one: VersionVector): boolean =>
+    all.some((other) => compareVectors(one, other) === 'equal')
+  const current = node?.versions.map((version) => version.versions) ?? []
+  const isCurrent =
+    current.every((one) => isOneOf(sides, one)) && sides.every((side) => isOneOf(current, side))
+  // A vector that had to forget writers covers not all sides: the versions stay side by side
+  if (node === undefined || !isCurrent || !sides.every((side) => dominates(versions, side)))
+    return { nodeId, versions: new Map() }
+  for (const one of live) draft.remove(one)
+  const stamp = { lamport: draft.tick(), writer: draft.writer }
+  const extension = live[0]?.record.extension ?? ''
+  draft.add(build(node, data, { stamp, place: node.place, versions, extension }))
+  return { nodeId, versions }
 }
 
 /**
@@ -160,9 +209,10 @@ function remove(draft: Draft, change: Of<'remove'>, twins: readonly NodeId[]): C
   if (node !== undefined && isDirectoryData(node.versions[0])) {
     for (const id of [change.nodeId, ...twins]) bury(draft, id)
   } else {
-    for (const twin of twins) dropEqual(draft, twin, change.observed, node)
+    const observed = withEqual(node, change.observed)
+    for (const twin of twins) dropEqual(draft, twin, observed, node)
     for (const one of draft.live(change.nodeId)) {
-      if (dominates(change.observed, one.record.versions)) draft.remove(one)
+      if (dominates(observed, one.record.versions)) draft.remove(one)
     }
   }
   return { nodeId: change.nodeId, versions: new Map() }

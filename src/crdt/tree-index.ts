@@ -8,6 +8,7 @@ import { findDetached, type ParentEdge } from './cycles.ts'
 import type { RowChange } from './database.ts'
 import { withPrefix } from './database.ts'
 import type { ChangeOrigin, Projection } from './projection.ts'
+import type { TreeNode } from './join.ts'
 import { rootNodeId, type NodeId } from './node-id.ts'
 import { parseRecord } from './record.ts'
 import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
@@ -87,6 +88,10 @@ export class TreeIndex implements Projection<ShardDetail> {
     const shard = this.shards.get(name)
     for (const id of shard?.ids() ?? []) change.set(id, this.recordsOf(name, id))
     return { change, isLocal: false }
+  }
+
+  node(id: NodeId): Promise<TreeNode | undefined> {
+    return this.source.node(id)
   }
 
   forgetMarkers(): void {

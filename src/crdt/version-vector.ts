@@ -36,6 +36,16 @@ export function mergeVectors(...vectors: readonly VersionVector[]): VersionVecto
   return new Map([...merged].sort((a, b) => b[1] - a[1]).slice(0, limits.versionVectorEntries))
 }
 
+/** What all of them contain: the vector of the version they come from, where there is one. */
+export function commonVector(first: VersionVector, ...others: readonly VersionVector[]): VersionVector {
+  const common = new Map<Writer, number>()
+  for (const [writer, lamport] of first) {
+    const least = Math.min(lamport, ...others.map((other) => other.get(writer) ?? 0))
+    if (least > 0) common.set(writer, least)
+  }
+  return common
+}
+
 /** `vector` with this writer's new version on top. */
 export const advanceVector = (vector: VersionVector, writer: Writer, lamport: number): VersionVector =>
   mergeVectors(vector, new Map([[writer, lamport]]))

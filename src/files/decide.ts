@@ -17,6 +17,7 @@ import {
   type TreeEntry,
 } from './folder-tree.ts'
 import type { Hasher } from './hasher.ts'
+import type { Merging } from './merging.ts'
 import { parkedPrefix } from './names.ts'
 import { type Action, type DiskState, planPlace } from './plan.ts'
 import { problemText } from './problems.ts'
@@ -50,6 +51,7 @@ export interface Decisions {
 
 export interface DecidePlace extends ScanPlace {
   readonly hasher: Hasher
+  readonly merging: Pick<Merging, 'consider' | 'holds'>
   /** Wall clock, the disk's own: only to tell whether a file changed just now. */
   nowMs(): number
 }
@@ -74,6 +76,7 @@ export async function decide(
   const deletions: Deletion[] = []
   const tasks: DiskTask[] = []
   const again: string[] = [...collected.again]
+  await place.merging.consider(conflictsIn(collected.places))
   steps.push(...(await decideMoves(place, collected, again, signal)))
   for (const looked of await lookAtAll(place, collected.places, signal)) {
     const { seen, disk } = looked
@@ -83,13 +86,9 @@ export async function decide(
     // Set aside in a ring of renames that has dissolved since: it goes back to its own name
     const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
     const action: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
+    if (isDiskTask(action) && isHeld(place, seen)) continue
     if (action.kind === 'materialise' && (await comesByMove(place, action.entry, again))) continue
-    if (
-      action.kind === 'materialise' ||
-      action.kind === 'replace' ||
-      action.kind === 'move' ||
-      action.kind === 'trash'
-    ) {
+    if (isDiskTask(action)) {
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     } else if (action.kind === 'delete' && seen.row !== undefined) {
       const change: TreeChange = { kind: 'delete', nodeId: seen.row.nodeId, base: seen.row.version }
@@ -105,6 +104,20 @@ export async function decide(
   }
   return { steps, deletions, tasks, again }
 }
+
+const isDiskTask = (action: Action): action is DiskTask['action'] =>
+  action.kind === 'materialise' ||
+  action.kind === 'replace' ||
+  action.kind === 'move' ||
+  action.kind === 'trash'
+
+const conflictsIn = (places: readonly Seen[]): readonly string[] =>
+  places.flatMap(({ here }) => (here?.isConflictCopy === true ? here.nodes : []))
+
+/** Its versions are being merged: the disk waits for the outcome instead of showing conflict copies for a moment. */
+export const isHeld = ({ merging }: Pick<DecidePlace, 'merging'>, { row, here }: Seen): boolean =>
+  (row !== undefined && merging.holds(row.nodeId)) ||
+  (here !== undefined && here.nodes.some((nodeId) => merging.holds(nodeId)))
 
 /** True when the entry stands elsewhere on this disk and will be moved here: its old place is looked at as well. */
 async function comesByMove(place: ScanPlace, entry: TreeEntry, again: string[]): Promise<boolean> {

@@ -5,9 +5,11 @@
 import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { errorFields } from '../base/log.ts'
+import type { BaseFeeder } from './base-feeder.ts'
+import type { BaseNote } from './base-keep.ts'
 import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
 import { collect, type Collected } from './collect.ts'
-import { decide, type DecidePlace, type Deletion, type DiskTask, look, type Step } from './decide.ts'
+import { decide, type DecidePlace, type Deletion, type DiskTask, isHeld, look, type Step } from './decide.ts'
 import { loadDirectories, type Totals } from './directories.ts'
 import { joinPath } from './filesystem.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
@@ -18,6 +20,7 @@ import type { ReadyPlace } from './transfers.ts'
 
 export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush'> {
   readonly totals: Totals
+  readonly bases: Pick<BaseFeeder, 'committed'>
 }
 
 export interface PassOptions {
@@ -133,7 +136,8 @@ class FolderPasses implements Passes {
     for (const waiting of ready) {
       await this.breathe()
       const seen = await scanPlace(place, waiting)
-      const looked = seen === undefined ? undefined : await look(place, seen, signal)
+      const isWaiting = seen === undefined || isHeld(place, seen)
+      const looked = isWaiting ? undefined : await look(place, seen, signal)
       if (seen === undefined || looked === undefined) continue
       const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
       const action = planPlace({ row: seen.row, disk: looked.disk, own, here: seen.here })
@@ -225,8 +229,10 @@ class FolderPasses implements Passes {
   private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     if (changes.length === 0 && rows.length === 0) return
     const settled = withoutOverruled(rows)
-    await countRows(this.place, settled)
+    const replaced = await countRows(this.place, settled)
     await this.place.tree.commit(changes, settled)
+    const put = settled.flatMap((change) => (change.kind === 'put' ? [change.row] : []))
+    this.place.bases.committed(put, [...replaced, ...changes.flatMap(baseOfEdit)])
   }
 
   private async breathe(): Promise<void> {
@@ -263,14 +269,27 @@ function applyToDirectories(place: PassPlace, change: RowChange): void {
   if (isGone && parent !== undefined) watcher.remove(joinPath(parent, change.name))
 }
 
-async function countRows({ tree, totals }: PassPlace, rows: readonly RowChange[]): Promise<void> {
+const baseOfEdit = (change: TreeChange): readonly BaseNote[] =>
+  change.kind === 'edit' && change.baseHash !== undefined
+    ? [{ nodeId: change.nodeId, version: change.base, hash: change.baseHash }]
+    : []
+
+/** @returns the versions that rows had before and now have no more. */
+async function countRows(
+  { tree, totals }: PassPlace,
+  rows: readonly RowChange[],
+): Promise<readonly BaseNote[]> {
+  const replaced: BaseNote[] = []
   for (const change of rows) {
     const parentId = change.kind === 'put' ? change.row.parentId : change.parentId
     const before = await tree.row(parentId, change.kind === 'put' ? change.row.name : change.name)
     const after = change.kind === 'put' ? change.row : undefined
+    if (before?.hash !== undefined && after?.nodeId === before.nodeId && after.version !== before.version)
+      replaced.push({ nodeId: before.nodeId, version: before.version, hash: before.hash })
     if (parentId === '') continue
     totals.entries += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
     totals.files += (after?.kind === 'file' ? 1 : 0) - (before?.kind === 'file' ? 1 : 0)
     totals.bytes += (after?.kind === 'file' ? after.size : 0) - (before?.kind === 'file' ? before.size : 0)
   }
+  return replaced
 }

@@ -80,6 +80,14 @@ export type TreeChange =
       readonly name: string
       readonly data: EntryData
     }
+  /** Puts the concurrent versions `sides` together; nothing happens unless they are all of the node's versions still. */
+  | {
+      readonly kind: 'merge'
+      readonly nodeId: string
+      readonly sides: readonly string[]
+      readonly baseHash: BlobHash
+      readonly data: EntryData
+    }
   /** Deletes the version `base` and what it supersedes, nothing newer. */
   | { readonly kind: 'delete'; readonly nodeId: string; readonly base: string }
 
@@ -88,6 +96,24 @@ export type RowChange =
   | { readonly kind: 'put'; readonly row: SyncedRow; readonly writtenBy?: TreeChange }
   /** Of this node: what came to the place meanwhile stays. */
   | { readonly kind: 'forget'; readonly parentId: string; readonly name: string; readonly nodeId: string }
+
+/** One of several concurrent versions of a file. */
+export interface FileVersion extends EntryData {
+  readonly hash: BlobHash
+  readonly version: string
+  /** Of the content it was edited from. */
+  readonly baseHash: BlobHash | undefined
+}
+
+/** A file with concurrent versions, the one that keeps the name first. */
+export interface Conflict {
+  readonly nodeId: string
+  readonly parentId: string
+  readonly name: string
+  readonly versions: readonly FileVersion[]
+  /** The version that all of them come from, if it ever existed; '' when there is none. */
+  readonly common: string
+}
 
 export interface FolderTree {
   /** Node id of the root directory. Its row has parent '' and name '', and the folder's marker as target. */
@@ -99,6 +125,8 @@ export interface FolderTree {
   entries(nodeId: string): Promise<readonly TreeEntry[]>
   /** @param likely node that stood there a moment ago: a hint that makes it cheap. */
   child(parentId: string, name: string, likely?: string): Promise<TreeEntry | undefined>
+  /** Undefined for what is no file or has one content only. */
+  conflict(nodeId: string): Promise<Conflict | undefined>
   rows(parentId: string): Promise<readonly SyncedRow[]>
   row(parentId: string, name: string): Promise<SyncedRow | undefined>
   /** Places whose content had this hash when last looked at. */

@@ -12,6 +12,8 @@ import { createScope, type Scope } from '../base/scope.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/server.ts'
 import { createApplier } from './apply.ts'
+import { createBaseFeeder } from './base-feeder.ts'
+import { createBaseKeep } from './base-keep.ts'
 import { createDirectories, loadDirectories } from './directories.ts'
 import type { Filesystem } from './filesystem.ts'
 import { createInbox } from './folder-inbox.ts'
@@ -21,6 +23,8 @@ import type { HashWorkers } from './hash-workers.ts'
 import { createHasher } from './hasher.ts'
 import { createIgnoreReader } from './ignore-reader.ts'
 import { openLocalBlob } from './local-blobs.ts'
+import { createMergeWorkers } from './merge-workers.ts'
+import { createMerging } from './merging.ts'
 import { createProblems, type Problem, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
 import { type BrakeOptions, defaultBrake } from './safety.ts'
@@ -108,6 +112,8 @@ class SharedFolder implements Folder {
   private readonly ignore
   private readonly watcher
   private readonly transfers
+  private readonly keep
+  private readonly merging
   private readonly passes
   private state: FolderState = 'starting'
   private isPaused = false
@@ -142,16 +148,32 @@ class SharedFolder implements Folder {
       // It may not be wanted any more
       onFailed: (places) => inbox.add(places.map(({ parentId }) => parentId)),
     }
-    const sources = { tree, filesystem, directories, versions: this.versions, fetch: parts.fetch }
+    const isCurrent = async (hash: BlobHash): Promise<boolean> => (await tree.rowsWithHash(hash)).length > 0
+    this.keep = this.scope.own(createBaseKeep(this.env, filesystem, isCurrent))
+    const { keep, versions } = this
+    const kept = (hash: BlobHash): Promise<Uint8Array | undefined> => keep.read(hash)
+    const sources = { tree, filesystem, directories, versions, kept, fetch: parts.fetch }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
     if (parts.workers !== undefined) this.scope.own(parts.workers)
-    const { watcher, transfers } = this
+    this.merging = this.scope.own(
+      createMerging(this.env, {
+        ...{ tree, keep, versions, fetch: parts.fetch },
+        workers: this.scope.own(createMergeWorkers(this.env)),
+        open: (hash) => this.openBlob(hash),
+        pathOf: (id) => directories.pathOf(id),
+        onSettled: (parentIds) => inbox.add(parentIds),
+      }),
+    )
+    const isBusy = (): boolean => this.state !== 'in-sync' && this.state !== 'waiting'
+    const bases = createBaseFeeder(this.env, { tree, filesystem, directories, keep, isBusy })
+    const { watcher, transfers, merging } = this
     const hasher = createHasher(env.clock, filesystem, parts.workers)
     const applier = createApplier(filesystem, this.versions)
     const world = { ignore: this.ignore.rules, nowMs: () => env.clock.nowMs() }
-    const shared = { tree, filesystem, directories, watcher, problems, hasher, applier, transfers, totals }
+    const shared = { tree, filesystem, directories, watcher, problems, hasher, applier, transfers, totals, merging, bases }
     this.passes = createPasses(env, { ...shared, ...world }, this.settings)
     this.scope.own(tree.onChanged((parentIds) => inbox.add(parentIds)))
+    this.scope.spawn('bases', (signal) => bases.run(signal))
     this.scope.spawn('rounds', (signal) => this.loop(signal))
     this.scope.spawn('sweep', (signal) => this.sweep(signal))
   }
@@ -190,6 +212,7 @@ class SharedFolder implements Folder {
 
   retry(): void {
     this.transfers.retry()
+    this.merging.retry()
   }
 
   allowDeletions(): void {
@@ -206,7 +229,8 @@ class SharedFolder implements Folder {
   openBlob(hash: BlobHash): Promise<OpenBlob | undefined> {
     const { tree, filesystem } = this.parts
     const pathOf = (id: string): string | undefined => this.directories.pathOf(id)
-    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions }, hash)
+    const kept = (one: BlobHash): Promise<Uint8Array | undefined> => this.keep.read(one)
+    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions, kept }, hash)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -283,7 +307,7 @@ class SharedFolder implements Folder {
   private settle(): void {
     if (this.isPaused) this.show('paused')
     if (this.isPaused || this.inbox.hasWork) return
-    const isComing = this.transfers.progress.waiting > 0 || this.postponed > 0
+    const isComing = this.transfers.progress.waiting + this.postponed + this.merging.pending > 0
     const isHeld = this.status().problems.length > 0 || this.passes.heldDeletions > 0
     this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')
   }

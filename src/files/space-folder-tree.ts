@@ -5,16 +5,19 @@
  */
 import { isBlobHash, type BlobHash } from '../blobs/hash.ts'
 import type { IndexChange, IndexFlag, IndexRow } from '../crdt/local-index.ts'
+import type { DataVersion } from '../crdt/join.ts'
 import { isNodeId, type NodeId, rootNodeId } from '../crdt/node-id.ts'
 import type { NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
 import type * as crdt from '../crdt/tree-change.ts'
 import type { Entry } from '../crdt/tree-view.ts'
-import { formatVector, parseVector, type VersionVector } from '../crdt/version-vector.ts'
+import { commonVector, formatVector, parseVector, type VersionVector } from '../crdt/version-vector.ts'
 import { assert } from '../base/assert.ts'
 import {
+  type Conflict,
   type EntryData,
   type EntryKind,
+  type FileVersion,
   type FolderTree,
   type RowChange,
   rowKey,
@@ -75,6 +78,17 @@ class SpaceFolderTree implements FolderTree {
     return (await this.children(parentId)).find((one) => one.name === name)
   }
 
+  async conflict(id: string): Promise<Conflict | undefined> {
+    const node = await this.space.node(nodeId(id))
+    const versions = node?.versions.flatMap((version) => toFileVersion(version) ?? []) ?? []
+    const [first, ...others] = node?.versions.map((version) => version.versions) ?? []
+    const isWhole = node !== undefined && versions.length === node.versions.length
+    const isOne = new Set(versions.map((version) => version.hash)).size < 2
+    if (!isWhole || isOne || first === undefined) return undefined
+    const common = formatVector(commonVector(first, ...others))
+    return { nodeId: id, parentId: node.parent, name: node.name, versions, common }
+  }
+
   async rows(parentId: string): Promise<readonly SyncedRow[]> {
     return (await this.space.index.children(parentId)).map(toSyncedRow)
   }
@@ -121,6 +135,10 @@ class SpaceFolderTree implements FolderTree {
   private async toChange(change: TreeChange): Promise<crdt.TreeChange> {
     const id = nodeId(change.nodeId)
     if (change.kind === 'delete') return { kind: 'remove', nodeId: id, observed: versionsOf(change.base) }
+    if (change.kind === 'merge') {
+      const data = toNodeData(change.data, change.baseHash)
+      return { kind: 'merge', nodeId: id, sides: change.sides.map(versionsOf), data }
+    }
     const { name, data } = change
     const place = { nodeId: id, parent: nodeId(change.parentId), name }
     if (change.kind === 'create') return { kind: 'create', ...place, data: toNodeData(data, undefined) }
@@ -169,6 +187,21 @@ function toTreeEntry(entry: Entry): TreeEntry | undefined {
     mtimeNs: data.mtimeNs ?? 0n,
     executable: kind === 'file' && ((data.mode ?? 0) & 0o100) !== 0,
     target: data.target ?? '',
+  }
+}
+
+function toFileVersion(version: DataVersion): FileVersion | undefined {
+  const hash = hashOrNone(version.hash)
+  if (version.kind !== 'file' || hash === undefined) return undefined
+  return {
+    kind: 'file',
+    hash,
+    size: version.sizeBytes ?? 0,
+    mtimeNs: version.mtimeNs ?? 0n,
+    executable: ((version.mode ?? 0) & 0o100) !== 0,
+    target: '',
+    version: formatVector(version.versions),
+    baseHash: hashOrNone(version.base),
   }
 }
 

@@ -5,6 +5,7 @@
 import { backoffMs } from '../base/backoff.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, type SkeinError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { BlobFile, Wanted } from '../blobs/download.ts'
 import { type BlobHash, createBlobHasher, isBlobHash } from '../blobs/hash.ts'
 import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
@@ -83,6 +84,8 @@ export interface TransferParts {
   readonly directories: Directories
   readonly versions: Versions
   readonly fetch: FetchContent
+  /** Small contents that stand nowhere in the tree: merged ones, above all. */
+  kept(hash: BlobHash): Promise<Uint8Array | undefined>
 }
 
 export function createTransfers(env: Env, parts: TransferParts, events: TransferEvents): Transfers {
@@ -280,6 +283,12 @@ class StagedTransfers implements Transfers {
 
 /** The same content may stand elsewhere in this folder, or in versions: it costs no network. */
 async function copyLocal(parts: TransferParts, job: Job, file: BlobFile): Promise<boolean> {
+  const kept = job.sizeBytes <= limits.mergeBytes ? await parts.kept(job.hash) : undefined
+  if (kept !== undefined) {
+    await file.truncate(0)
+    await file.write(kept, 0)
+    return true
+  }
   for (const path of await localPaths(parts, job.hash)) {
     try {
       await using from = await parts.filesystem.open(path, 'read')

@@ -32,6 +32,8 @@ export interface Versions {
   keepLink(path: string, hash: BlobHash | undefined): Promise<string | undefined>
   /** Moves what is at `path`, if it is exactly `expected`, out of the way. @returns the kept path, undefined when it changed. */
   keepMoved(path: string, expected: Signature, hash: BlobHash | undefined): Promise<string | undefined>
+  /** Keeps bytes that never stood on this disk, as if they had been replaced at `path`. */
+  keepBytes(path: string, bytes: Uint8Array, hash: BlobHash): Promise<void>
   list(): Promise<readonly Version[]>
   /** Kept paths whose content had this hash when it was kept: to be verified by whoever reads them. */
   find(hash: BlobHash): Promise<readonly string[]>
@@ -87,6 +89,13 @@ class FolderVersions implements Versions {
     if (isMoved) await this.filesystem.renameIf(kept, path, undefined)
     await this.dropInfo(kept)
     return undefined
+  }
+
+  async keepBytes(path: string, bytes: Uint8Array, hash: BlobHash): Promise<void> {
+    const kept = await this.slot(path, hash)
+    await using file = await this.filesystem.open(kept, 'create')
+    await file.write(bytes, 0)
+    await file.sync()
   }
 
   async list(): Promise<readonly Version[]> {

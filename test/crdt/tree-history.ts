@@ -2,6 +2,7 @@
  * Random histories on real documents: devices change their trees, messages between them are late, doubled, out of
  * order or held back by partitions; at the end everything is delivered. The model remembers what each write had seen.
  */
+import { createHash } from 'node:crypto'
 import * as Y from 'yjs'
 import { createSeededRandom, randomBelow, type Random } from '../../src/base/random.ts'
 import { rootNodeId, type NodeId } from '../../src/crdt/node-id.ts'
@@ -22,15 +23,25 @@ export interface History extends AsyncDisposable {
   /** Hashes written, and those that a later edit or delete had seen. */
   readonly written: ReadonlySet<string>
   readonly replaced: ReadonlySet<string>
+  /** Hashes of merged contents, and the written ones that each is made of. */
+  readonly merged: ReadonlyMap<string, ReadonlySet<string>>
   /** Every update ever sent. */
   readonly log: readonly Message[]
 }
 
 const names = ['a.txt', 'b.txt', 'c', 'd', 'e.tar.gz']
 
-/** Runs `steps` steps of a history on `devices` devices and heals it. */
-export async function runHistory(seed: number, devices: number, steps: number): Promise<History> {
-  const history = new RandomHistory(seed)
+/**
+ * Runs `steps` steps of a history on `devices` devices and heals it.
+ * @param isContested few files that all devices edit all the time: many concurrent versions, and merges of them.
+ */
+export async function runHistory(
+  seed: number,
+  devices: number,
+  steps: number,
+  isContested = false,
+): Promise<History> {
+  const history = new RandomHistory(seed, isContested)
   for (let index = 0; index < devices; index++) await history.addDevice(seed * 16 + index)
   for (let step = 0; step < steps; step++) await history.step()
   await history.heal()
@@ -50,13 +61,17 @@ class RandomHistory implements History {
   readonly rigs: Rig[] = []
   readonly written = new Set<string>()
   readonly replaced = new Set<string>()
+  readonly merged = new Map<string, ReadonlySet<string>>()
   readonly log: Message[] = []
   private readonly random: Random
   private readonly waiting: Message[] = []
   private readonly cut = new Set<string>()
   private counter = 0
 
-  constructor(seed: number) {
+  private readonly isContested: boolean
+
+  constructor(seed: number, isContested: boolean) {
+    this.isContested = isContested
     this.random = createSeededRandom(seed)
   }
 
@@ -148,10 +163,20 @@ class RandomHistory implements History {
     const directories = [rootNodeId, ...entries.filter((one) => one.kind === 'dir').map((one) => one.nodeId)]
     // Directories are few and their moves are where trees break: they are picked more often
     const folders = entries.filter((one) => one.kind === 'dir')
+    const files = entries.filter((one) => one.kind === 'file')
+    if (this.isContested && files.length > 1 && this.chance(0.8)) {
+      const file = this.pick(files)
+      const isTorn = file !== undefined && ((await space.node(file.nodeId))?.versions.length ?? 0) > 1
+      if (isTorn && this.chance(0.5)) await space.commit(await this.merge(device, file))
+      else if (file !== undefined) await space.commit(this.edit(file))
+      return
+    }
     const entry = this.chance(0.4) ? (this.pick(folders) ?? this.pick(entries)) : this.pick(entries)
     const roll = this.random.float()
     const changes: TreeChange[] = []
-    if (entry === undefined || roll < 0.3)
+    const torn = this.pick(entries.filter((one) => !one.isFirst))
+    if (torn !== undefined && this.chance(0.3)) changes.push(...(await this.merge(device, torn)))
+    else if (entry === undefined || roll < 0.3)
       changes.push(this.creation(space.newIds(1), this.pick(directories)))
     else if (roll < 0.5) changes.push(...this.edit(entry))
     else if (roll < 0.85) changes.push(...this.move(entry, entries))
@@ -165,6 +190,21 @@ class RandomHistory implements History {
     return fileData(text)
   }
 
+  /** All versions of the entry's node into one, the same whoever does it. */
+  private async merge(device: number, { nodeId }: Entry): Promise<TreeChange[]> {
+    const versions = (await this.at(device).space.node(nodeId))?.versions ?? []
+    if (versions.length < 2 || versions.some((version) => version.kind !== 'file')) return []
+    const parts = new Set(versions.flatMap(({ hash = '' }) => [...this.partsOf(hash)]))
+    const hash = createHash('sha256').update([...parts].sort().join()).digest('base64url')
+    const data = { ...fileData('merged'), hash }
+    this.merged.set(hash, parts)
+    return [{ kind: 'merge', nodeId, sides: versions.map((version) => version.versions), data }]
+  }
+
+  private partsOf(hash: string): ReadonlySet<string> {
+    return this.merged.get(hash) ?? new Set([hash])
+  }
+
   private creation([nodeId = rootNodeId]: readonly NodeId[], parent: NodeId = rootNodeId): TreeChange {
     const name = this.pick(names) ?? 'x'
     const data = this.chance(0.5) ? ({ kind: 'dir' } as const) : this.content()
@@ -173,7 +213,7 @@ class RandomHistory implements History {
 
   private edit(entry: Entry): TreeChange[] {
     if (entry.kind !== 'file') return []
-    this.replaced.add(entry.data.hash ?? '')
+    for (const hash of this.partsOf(entry.data.hash ?? '')) this.replaced.add(hash)
     const { nodeId, parent, name } = entry
     return [{ kind: 'edit', nodeId, observed: entry.data.versions, data: this.content(), parent, name }]
   }
@@ -191,7 +231,7 @@ class RandomHistory implements History {
   private removal(entry: Entry, entries: readonly Entry[]): TreeChange[] {
     const doomed = entries.filter((one) => one === entry || one.path.startsWith(`${entry.path}/`))
     return doomed.map(({ nodeId, data }): TreeChange => {
-      if (data.hash !== undefined) this.replaced.add(data.hash)
+      for (const hash of this.partsOf(data.hash ?? '')) this.replaced.add(hash)
       return { kind: 'remove', nodeId, observed: data.versions }
     })
   }

@@ -26,12 +26,12 @@ async function expectOneView({ rigs }: History): Promise<void> {
 }
 
 /** I2, I6: nothing is lost that nobody replaced, and nothing appears that nobody wrote. */
-async function expectContent({ rigs, written, replaced }: History): Promise<void> {
+async function expectContent({ rigs, written, replaced, merged }: History): Promise<void> {
   const [rig] = rigs
   if (rig === undefined) return
-  const visible = new Set(
-    (await entriesOf(rig)).map((one) => one.data.hash).filter((hash) => hash !== undefined),
-  )
+  const shown = (await entriesOf(rig)).map((one) => one.data.hash).filter((hash) => hash !== undefined)
+  // What was merged is there in what it was merged into
+  const visible = new Set(shown.flatMap((hash) => [...(merged.get(hash) ?? [hash])]))
   for (const hash of written) if (!replaced.has(hash)) expect(visible).toContain(hash)
   for (const hash of visible) expect(written).toContain(hash)
 }
@@ -116,29 +116,39 @@ async function expectBounded({ rigs }: History): Promise<void> {
   expect(structs).toBeLessThanOrEqual(2 * live + rig.host.names().length * rigs.length * 2)
 }
 
-describe('a space after any history', () => {
-  test(
-    `keeps I1-I4, I6, I7, I9 and full == incremental in ${runs} histories`,
-    { timeout: 120_000 },
-    async () => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.integer({ min: 1, max: 1_000_000 }),
-          fc.integer({ min: 2, max: 5 }),
-          fc.integer({ min: 5, max: 50 }),
-          async (seed, devices, steps) => {
-            await using history = await runHistory(seed, devices, steps)
-            await expectOneView(history)
-            await expectContent(history)
-            await expectTree(history)
-            await expectBounded(history)
-            await expectOrderFree(history, seed)
-            await expectFullIsIncremental(history)
-            await expectQuiet(history)
-          },
-        ),
-        { numRuns: runs, seed: 20_260_101, endOnFailure: true },
-      )
-    },
+/** @returns how many merges the histories made. */
+async function checkHistories(isContested: boolean): Promise<number> {
+  let merges = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 1_000_000 }),
+      fc.integer({ min: 2, max: 5 }),
+      fc.integer({ min: 5, max: 50 }),
+      async (seed, devices, steps) => {
+        await using history = await runHistory(seed, devices, steps, isContested)
+        merges += history.merged.size
+        await expectOneView(history)
+        await expectContent(history)
+        await expectTree(history)
+        await expectBounded(history)
+        await expectOrderFree(history, seed)
+        await expectFullIsIncremental(history)
+        await expectQuiet(history)
+      },
+    ),
+    { numRuns: runs, seed: 20_260_101, endOnFailure: true },
   )
+  return merges
+}
+
+describe('a space after any history', () => {
+  const timeout = 120_000
+
+  test(`keeps I1-I4, I6, I7, I9 and full == incremental in ${runs} histories`, { timeout }, async () => {
+    await checkHistories(false)
+  })
+
+  test(`and in ${runs} in which all edit the same files and merge`, { timeout }, async () => {
+    expect(await checkHistories(true)).toBeGreaterThan(runs / 4)
+  })
 })

@@ -20,6 +20,7 @@ export const figures = [
   'docs100k_rss_MB',
   'churn_growth_percent',
   'reconnect_kB',
+  'merge10k_ms',
 ]
 export const timeoutMs = 15 * 60_000
 
@@ -33,7 +34,16 @@ async function measure(context: BenchContext, ...args: readonly string[]): Promi
   return JSON.parse(stdout) as Record<string, number>
 }
 
+/** A source of 10,300 lines, 20 lines of it edited on one side and 20 inserted on the other; cold and warm, in a child. */
+async function reportMerge(context: BenchContext): Promise<void> {
+  const { first_ms: first, merge10k_ms: warm, reversed_ms: reversed } = await measure(context, 'merge')
+  context.report('merge10k_ms', warm ?? Number.NaN, 'ms', {
+    note: `median of 21, the first ${first?.toFixed(0)} ms; reversed file given up after ${reversed?.toFixed(0)} ms`,
+  })
+}
+
 export async function run(context: BenchContext): Promise<void> {
+  await reportMerge(context)
   const folder = mkdtempSync(join(tmpdir(), 'skein-documents-'))
   const rounds = context.isQuick ? 1 : 3
   const several = async (...args: readonly string[]): Promise<(figure: string) => number> => {

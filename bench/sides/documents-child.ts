@@ -16,6 +16,7 @@ import { openStore, type Store } from '../../src/crdt/store.ts'
 import { createSync } from '../../src/crdt/sync.ts'
 import type { TreeChange } from '../../src/crdt/tree-change.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
+import { measureMerge } from './merge-figures.ts'
 
 // because: 16 bytes in the right form
 const space = encodeId(new Uint8Array(16).fill(7)) as SpaceId
@@ -178,6 +179,7 @@ async function reconnect(home: string): Promise<Record<string, number>> {
 
 async function measure(what: string, home: string, count: number): Promise<Record<string, number>> {
   const startedMs = performance.now()
+  if (what === 'merge') return measureMerge()
   if (what === 'churn') return await churn()
   if (what === 'reconnect') return await reconnect(home)
   if (what === 'fill') {

@@ -126,8 +126,7 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
       await home.keep.write('name', new TextEncoder().encode(name))
       return self()
     },
-    leave: () =>
-      Promise.resolve({ wasMember: true, othersCount: 0, toldCount: 0, name, deviceId, peerId }),
+    leave: () => Promise.resolve({ wasMember: true, othersCount: 0, toldCount: 0, name, deviceId, peerId }),
     rotate: () => Promise.resolve({ peerId, overlapUntilMs: env.clock.nowMs() + 86_400_000 }),
     async *events(_params, call) {
       for (let count = 0; ; count++) {

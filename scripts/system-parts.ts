@@ -8,7 +8,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** A part that tests can ask for by name. */
-export type SystemPart = 'ip' | 'tc' | 'nft' | 'ping' | 'netns'
+export type SystemPart = 'ip' | 'tc' | 'nft' | 'ping' | 'netns' | 'nsenter' | 'faketime'
 
 interface PartPlan {
   readonly about: string
@@ -28,6 +28,12 @@ const parts: Readonly<Record<SystemPart, PartPlan>> = {
   tc: { about: 'bandwidth limits', aptPackage: 'iproute2', isPresent: () => hasCommand('tc') },
   nft: { about: 'packet filters', aptPackage: 'nftables', isPresent: () => hasCommand('nft') },
   ping: { about: 'reachability', aptPackage: 'iputils-ping', isPresent: () => hasCommand('ping') },
+  nsenter: {
+    about: 'small disks in mount namespaces',
+    aptPackage: 'util-linux',
+    isPresent: () => hasCommand('nsenter') && hasCommand('unshare'),
+  },
+  faketime: { about: 'wrong clocks', aptPackage: 'faketime', isPresent: () => hasCommand('faketime') },
   netns: {
     about: 'permission to create network namespaces',
     fix: 'run the tests as root (or with CAP_SYS_ADMIN and CAP_NET_ADMIN)',

@@ -22,6 +22,9 @@ interface Door {
 
 const features = ['files', 'memory', 'transport', 'discovery', 'media', 'accel'] as const
 
+/** What a peer can be asked, as types. */
+const api = ['peer/api.ts', 'peer/api-pairing.ts', 'peer/api-device.ts'] as const
+
 /** The first entry whose folder holds the file decides, so exceptions stand before their folder. */
 export const layers: readonly Layer[] = [
   { folder: 'base', mayImport: [], mayUseNode: false },
@@ -34,7 +37,11 @@ export const layers: readonly Layer[] = [
   { folder: 'media', mayImport: ['base'], mayUseNode: true },
   { folder: 'accel', mayImport: ['base'], mayUseNode: true },
   // What a command and the running peer share: where a home is, how to talk to it. Light: no codec, no package.
-  { folder: 'program', mayImport: ['base', 'peer/api.ts'], mayUseNode: true },
+  {
+    folder: 'program',
+    mayImport: ['base', ...api],
+    mayUseNode: true,
+  },
   // The process entry also starts the web console beside the peer.
   {
     folder: 'peer/daemon.ts',
@@ -43,9 +50,21 @@ export const layers: readonly Layer[] = [
   },
   { folder: 'peer', mayImport: [...features, 'crdt', 'blobs', 'program', 'base'], mayUseNode: true },
   // The page runs in a browser and keeps its own replica.
-  { folder: 'console/web', mayImport: ['base', 'crdt', 'peer/api.ts'], mayUseNode: false },
-  { folder: 'console', mayImport: ['base', 'peer/api.ts', 'program'], mayUseNode: true },
-  { folder: 'cli', mayImport: ['base', 'peer/api.ts', 'program'], mayUseNode: true },
+  {
+    folder: 'console/web',
+    mayImport: ['base', 'crdt', ...api],
+    mayUseNode: false,
+  },
+  {
+    folder: 'console',
+    mayImport: ['base', ...api, 'program'],
+    mayUseNode: true,
+  },
+  {
+    folder: 'cli',
+    mayImport: ['base', ...api, 'program'],
+    mayUseNode: true,
+  },
 ]
 
 /** The first entry whose pattern matches decides, so a single package stands before its scope. */

@@ -1,7 +1,7 @@
 /** A QR code as text, two modules a character cell. Light modules are drawn, so it scans on dark terminals too. */
 import { generate } from 'lean-qr'
 
-const marginModules = 1
+const marginModules = 2
 
 /** @param hasColour sets black and white by escape sequence, so that the terminal's own colours do not matter. */
 export function drawQrCode(

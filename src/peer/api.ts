@@ -1,28 +1,19 @@
 /**
- * What a running peer can be asked, as types: each verb with its parameters and its result or the items it
- * streams. The CLI, the console and the control socket share this file and nothing else, so it holds no code
- * but two lists of words, and imports only types from base. Text in results that came from other devices (names, addresses) is not
- * escaped here: whoever shows it does that.
+ * What a running peer can be asked, as types: each verb with its parameters and its result or the items it streams.
+ * The CLI, the console and the control socket share this file and its two neighbours and nothing else, so it holds
+ * no code and imports only types. Text in results that came from other devices (names, addresses) is not escaped
+ * here: whoever shows it does that.
  */
-import type { WireError } from '../base/errors.ts'
 import type { DeviceId, MeshId, PeerId, SpaceId } from '../base/ids.ts'
 import type { LogLevel } from '../base/log.ts'
-
-/** What a device may do; see the roster. */
-export type Role = 'full' | 'limited' | 'storage' | 'guest'
-export const roles: readonly Role[] = ['full', 'limited', 'storage', 'guest']
-
-/** What sort of machine a device says it is. For people only: nothing is decided by it. */
-export type DeviceKind = 'desktop' | 'laptop' | 'server' | 'phone' | 'tablet' | 'browser' | 'other'
-export const deviceKinds: readonly DeviceKind[] = [
-  'desktop',
-  'laptop',
-  'server',
-  'phone',
-  'tablet',
-  'browser',
-  'other',
-]
+import type {
+  PairParams,
+  PairEvent,
+  PairConfirmParams,
+  PairJoinParams,
+  PairJoinEvent,
+} from './api-pairing.ts'
+import type { Role, DeviceKind } from './api-device.ts'
 
 export type NoParams = Readonly<Record<string, never>>
 
@@ -116,11 +107,9 @@ export interface Device {
   readonly address?: string
 }
 
-/** What became of leaving. The device has a new identity and is alone from then on. */
+/** What became of leaving: put out before or not, and how many of the other devices learnt of it at once. */
 export interface LeaveReport {
-  /** False when it had been put out before. */
   readonly wasMember: boolean
-  /** Other devices of the mesh that was left, and how many of them learnt of it at once. */
   readonly othersCount: number
   readonly toldCount: number
   readonly name: string
@@ -132,71 +121,6 @@ export interface LeaveReport {
 export interface DeviceParams {
   readonly device: string
 }
-
-export interface PairParams {
-  /** Granted on confirmation unless the person picks another. Default `full`. */
-  readonly role?: Role
-  /** Spaces a `limited` device may use. */
-  readonly spaces?: readonly string[]
-}
-
-/** What happens in a pairing window, on the existing device. The stream ends when the window closes. */
-export type PairEvent =
-  | {
-      readonly kind: 'opened'
-      /** Typed by hand, `7-ABCD-EFGH` or the like; good for one guess. */
-      readonly shortCode: string
-      /** PeerId, addresses and one-time secret as text; also what the QR code holds. */
-      readonly longCode: string
-      readonly expiresAtMs: number
-    }
-  /** A wrong guess burnt the short code; here is the next. */
-  | { readonly kind: 'code'; readonly shortCode: string; readonly codesLeft: number }
-  /** Compare-six-digits: both people read the same digits before confirming. */
-  | { readonly kind: 'compare'; readonly requestId: string; readonly digits: string }
-  /** The joiner proved the secret. Nothing is added until `pairConfirm` accepts this request. */
-  | {
-      readonly kind: 'confirm'
-      readonly requestId: string
-      readonly name: string
-      readonly deviceKind: DeviceKind
-      readonly peerId: PeerId
-      readonly role: Role
-      readonly address: string
-    }
-  | {
-      readonly kind: 'joined'
-      readonly requestId: string
-      readonly deviceId: DeviceId
-      readonly name: string
-    }
-  /** One attempt failed; the window stays open while codes are left. */
-  | { readonly kind: 'failed'; readonly requestId?: string; readonly error: WireError }
-  | { readonly kind: 'closed'; readonly reason: 'joined' | 'expired' | 'codes-used' | 'cancelled' }
-
-export interface PairConfirmParams {
-  readonly requestId: string
-  readonly accept: boolean
-  /** Grants another role than the one shown. */
-  readonly role?: Role
-}
-
-export interface PairJoinParams {
-  /** Long code, QR text or short code. Absent: compare-six-digits with the device at `address`. */
-  readonly code?: string
-  /** Multiaddr or host:port of the existing device, when discovery cannot find it. */
-  readonly address?: string
-}
-
-/** Progress on the joining device. A failure ends the stream with an error (`pair.*`, `peer.gone`). */
-export type PairJoinEvent =
-  | { readonly kind: 'searching' }
-  | { readonly kind: 'connected'; readonly peerId: PeerId; readonly address: string }
-  /** Both screens show the same digits: answer with `pairConfirm`. */
-  | { readonly kind: 'compare'; readonly requestId: string; readonly digits: string }
-  /** Proved; the person at the existing device is being asked. */
-  | { readonly kind: 'waiting' }
-  | { readonly kind: 'joined'; readonly mesh: MeshId; readonly name: string; readonly deviceCount: number }
 
 // --- events, logs, metrics, doctor --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import type { Validator } from '../base/codec.ts'
 import { array, boolean, integer, object, oneOf, optional, text } from '../base/codec.ts'
 import { limits } from '../base/limits.ts'
 import type { ParamsOf, StreamVerb, VerbName } from './api.ts'
-import { roles } from './api.ts'
+import { roles } from './api-device.ts'
 
 /** Validators of the fields of T. */
 type Fields<T> = { readonly [K in keyof T]-?: Validator<T[K]> }

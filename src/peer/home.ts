@@ -98,7 +98,9 @@ async function makeDirectories(path: string): Promise<void> {
     if (codeOf(error) === 'EEXIST' && (await stat(path)).isDirectory()) return
     const parent = dirname(path)
     const isParentMissing =
-      codeOf(error) === 'ENOENT' && parent !== path && (await stat(parent).catch(() => undefined)) === undefined
+      codeOf(error) === 'ENOENT' &&
+      parent !== path &&
+      (await stat(parent).catch(() => undefined)) === undefined
     if (!isParentMissing) throw error
     await makeDirectories(parent)
     await mkdir(path, { mode: 0o700 })

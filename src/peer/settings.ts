@@ -10,8 +10,8 @@ import { array, boolean, integer, object, oneOf, optional, text } from '../base/
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { LogLevel } from '../base/log.ts'
-import type { DeviceKind } from './api.ts'
-import { deviceKinds } from './api.ts'
+import type { DeviceKind } from './api-device.ts'
+import { deviceKinds } from './api-device.ts'
 import { settingsPath } from '../program/home-path.ts'
 
 /** Where to listen. Port 0: any free one. */

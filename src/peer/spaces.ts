@@ -149,7 +149,8 @@ function createVerbs(env: Env, parts: SpacesParts, { settings, shelf, statuses }
         const { sync } = documents
         const isComplete = sync.peers().length > 0 && sync.peers().every((peer) => sync.inSync(peer))
         const isAlone = membersOf(parts.roster.state).length <= 1
-        if (!hasCode(error, 'not.found') || isComplete || isAlone || env.clock.monotonicMs() > untilMs) throw error
+        if (!hasCode(error, 'not.found') || isComplete || isAlone || env.clock.monotonicMs() > untilMs)
+          throw error
         await sleep(env.clock, lookAgainMs, signal)
       }
     }
@@ -211,6 +212,7 @@ async function openFolder(
       filesystem: createNodeFilesystem(directory),
       workers: createHashWorkers(directory),
       fetch: (wanted, file) => exchange.fetch(wanted, file),
+      fetchSmall: (wanted) => exchange.fetchSmall(wanted),
     }),
   )
   scope.own(

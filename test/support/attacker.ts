@@ -19,7 +19,18 @@ import { spoofDiscovery } from './discovery-attacker.ts'
 import { attackAsMember } from './member-attacker.ts'
 import { openHost, relayPairing, replayTranscript, sendOutOfOrder } from './pairing-attacker.ts'
 
-export type AttackMode = 'knock' | 'protocols' | 'sockets' | 'streams' | 'muxer' | 'prefixes' | 'order' | 'replay' | 'relay' | 'mdns' | 'member'
+export type AttackMode =
+  | 'knock'
+  | 'protocols'
+  | 'sockets'
+  | 'streams'
+  | 'muxer'
+  | 'prefixes'
+  | 'order'
+  | 'replay'
+  | 'relay'
+  | 'mdns'
+  | 'member'
 
 export interface AttackerOptions {
   readonly mode: AttackMode
@@ -42,7 +53,14 @@ const say = (line: object): void => void process.stdout.write(`${JSON.stringify(
 const peerId = options.peerId as PeerId // because: the test passes what the peer printed
 const noiseAddress = `/ip4/${options.address}/tcp/${options.port}`
 const tlsAddress = `/ip4/${options.address}/tcp/${options.tlsPort}/tls`
-const protocols = ['/skein/link/1', '/skein/sync/1', '/skein/blobs/1', '/skein/pair/1', '/ipfs/id/1.0.0', '/nothing/1']
+const protocols = [
+  '/skein/link/1',
+  '/skein/sync/1',
+  '/skein/blobs/1',
+  '/skein/pair/1',
+  '/ipfs/id/1.0.0',
+  '/nothing/1',
+]
 
 const target = { peerId, address: noiseAddress }
 
@@ -75,10 +93,20 @@ async function knock(): Promise<void> {
       // The handshake may be over on this side before the gate on the other has spoken
       const isCut = await Promise.race([connection.closed.then(() => true), delay(3_000, false)])
       let opened: string | undefined
-      if (!isCut) for (const protocol of protocols) await connection.open(protocol).then(() => (opened = protocol), () => undefined)
+      if (!isCut)
+        for (const protocol of protocols)
+          await connection.open(protocol).then(
+            () => (opened = protocol),
+            () => undefined,
+          )
       say({ lane, isCut, opened, elapsedMs: Math.round(performance.now() - startMs) })
     } catch (error) {
-      say({ lane, isCut: true, code: asSkeinError(error).code, elapsedMs: Math.round(performance.now() - startMs) })
+      say({
+        lane,
+        isCut: true,
+        code: asSkeinError(error).code,
+        elapsedMs: Math.round(performance.now() - startMs),
+      })
     }
   }
 }
@@ -156,10 +184,15 @@ async function floodStreams(): Promise<void> {
   for (let done = 0; done < count; done += 200) {
     await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
-        connection.newStream(protocols[index % protocols.length] ?? '', { signal: AbortSignal.timeout(4_000), maxOutboundStreams: 1e6 }).then(
-          () => opened++,
-          () => refused++,
-        ),
+        connection
+          .newStream(protocols[index % protocols.length] ?? '', {
+            signal: AbortSignal.timeout(4_000),
+            maxOutboundStreams: 1e6,
+          })
+          .then(
+            () => opened++,
+            () => refused++,
+          ),
       ),
     )
     if (connection.status !== 'open') break
@@ -181,7 +214,7 @@ async function breakMuxer(): Promise<void> {
     'data frame of 4 GiB': () => Buffer.concat([header(0, 1, 1, 0xffff_ffff), Buffer.alloc(150_000_000, 1)]),
     'window of 4 GiB, again and again': () =>
       Buffer.concat(Array.from({ length: 2_000 }, () => header(1, 1, 1, 0xffff_ffff))),
-    'garbage': () => Buffer.from(env.random.bytes(60_000)),
+    garbage: () => Buffer.from(env.random.bytes(60_000)),
     '5,000 new streams': () =>
       Buffer.concat(Array.from({ length: 5_000 }, (_, index) => header(1, 1, index * 2 + 1, 0))),
     '5,000 pings': () => Buffer.concat(Array.from({ length: 5_000 }, (_, index) => header(2, 1, 0, index))),
@@ -209,10 +242,20 @@ async function breakMuxer(): Promise<void> {
 /** Opens the pairing protocol and sends message lengths that nobody could keep. */
 async function sendPrefixes(): Promise<void> {
   const node = await stockNode(yamux())
-  for (const hex of ['ffffffffffffffffffff', 'ffffffff', '7fffffff', '00100001', 'ffffffffffffff1f', '00000000', '']) {
+  for (const hex of [
+    'ffffffffffffffffffff',
+    'ffffffff',
+    '7fffffff',
+    '00100001',
+    'ffffffffffffff1f',
+    '00000000',
+    '',
+  ]) {
     const connection = await node.dial(multiaddr(`${noiseAddress}/p2p/${peerId}`))
     const stream = await connection.newStream('/skein/pair/1')
-    stream.send(Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from(env.random.bytes(hex === '' ? 100_000 : 3_000))]))
+    stream.send(
+      Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from(env.random.bytes(hex === '' ? 100_000 : 3_000))]),
+    )
     const isClosed = await Promise.race([
       new Promise<boolean>((resolve) => stream.addEventListener('close', () => resolve(true))),
       delay(12_000, stream.status !== 'open'),
@@ -238,9 +281,13 @@ async function stockNode(muxer: Muxer): Promise<Awaited<ReturnType<typeof create
 function rawMuxer(bytes: Uint8Array): Muxer {
   const factory = {
     protocol: '/yamux/1.0.0',
-    createStreamMuxer(connection: { send(bytes: Uint8Array): boolean; addEventListener: EventTarget['addEventListener'] }) {
+    createStreamMuxer(connection: {
+      send(bytes: Uint8Array): boolean
+      addEventListener: EventTarget['addEventListener']
+    }) {
       setImmediate(() => {
-        for (let start = 0; start < bytes.byteLength; start += 30_000) connection.send(bytes.subarray(start, start + 30_000))
+        for (let start = 0; start < bytes.byteLength; start += 30_000)
+          connection.send(bytes.subarray(start, start + 30_000))
       })
       const nothing = (): Promise<void> => Promise.resolve()
       return Object.assign(new EventTarget(), {

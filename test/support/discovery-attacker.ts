@@ -26,7 +26,10 @@ export async function spoofDiscovery(
   socket.addMembership(group, own)
   socket.setMulticastInterface(own)
   const recorded: Uint8Array[] = []
-  socket.on('message', (bytes, from) => void (from.address !== own && recorded.length < 100 && recorded.push(bytes)))
+  socket.on(
+    'message',
+    (bytes, from) => void (from.address !== own && recorded.length < 100 && recorded.push(bytes)),
+  )
   let count = 0
   const send = (bytes: Uint8Array, to = group): Promise<void> =>
     new Promise((resolve) => {

@@ -49,6 +49,14 @@ export function crashAt(inner: Filesystem, before: number): CrashPoint {
     readDirectory: (path) => read(() => inner.readDirectory(path)),
     readLink: (path) => read(() => inner.readLink(path)),
     open: (path, mode) => (mode === 'create' ? change : read)(() => inner.open(path, mode)).then(wrapFile),
+    readSmall: (path, maxBytes) => read(() => inner.readSmall(path, maxBytes)),
+    // One that is cut leaves half of its bytes
+    createSmall: async (path, bytes, file) => {
+      if (!crashed && steps >= before)
+        await inner.createSmall(path, bytes.subarray(0, bytes.byteLength >> 1), file)
+      await change(() => inner.createSmall(path, bytes, file))
+    },
+    syncAll: (files, directories) => change(() => inner.syncAll(files, directories)),
     makeDirectory: (path) => change(() => inner.makeDirectory(path)),
     makeSymlink: (target, path) => change(() => inner.makeSymlink(target, path)),
     link: (from, to) => change(() => inner.link(from, to)),

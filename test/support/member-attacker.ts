@@ -39,7 +39,11 @@ interface Traitor {
 }
 
 /** @param home of the member, whose peer is down. */
-export async function attackAsMember(target: Target, home: string, say: (line: object) => void): Promise<void> {
+export async function attackAsMember(
+  target: Target,
+  home: string,
+  say: (line: object) => void,
+): Promise<void> {
   const keep = await createHomeKeep(env, keepPath(home))
   const identity = await createIdentity(env, keep, { name: 'x', kind: 'other' })
   const roster = await createRoster(env, keep, identity)
@@ -65,7 +69,11 @@ export async function attackAsMember(target: Target, home: string, say: (line: o
 type Attack = (traitor: Traitor, connection: Connection) => Promise<string>
 
 /** Up to the point where calls go both ways. */
-async function link(traitor: Traitor, connection: Connection, batch?: () => Uint8Array): Promise<{ rpc: Rpc; asked: Promise<void> }> {
+async function link(
+  traitor: Traitor,
+  connection: Connection,
+  batch?: () => Uint8Array,
+): Promise<{ rpc: Rpc; asked: Promise<void> }> {
   const channel = await greetOn(traitor, connection)
   const methods = createRpcMethods<undefined>()
   const asked = Promise.withResolvers<void>()
@@ -87,7 +95,11 @@ async function greetOn({ identity }: Traitor, connection: Connection): Promise<C
     replaces: false,
     pulse: undefined,
   } as const
-  const greeting = await greet(channel, hello, { clock: env.clock, signal: AbortSignal.timeout(patienceMs), check: () => undefined })
+  const greeting = await greet(channel, hello, {
+    clock: env.clock,
+    signal: AbortSignal.timeout(patienceMs),
+    check: () => undefined,
+  })
   return greeting.channel
 }
 
@@ -105,17 +117,19 @@ const rpcAttacks: Readonly<Record<string, Attack>> = {
   'an unknown method': call('rm.rf', {}),
   'a method named __proto__': call('__proto__', { __proto__: 1 }),
   'heads that are no list': call('roster.heads', { heads: 7 }),
-  'a million heads': call('roster.heads', { heads: new Array(20_000).fill('ab'.repeat(32)) }),
+  'a million heads': call('roster.heads', { heads: Array.from({ length: 20_000 }, () => 'ab'.repeat(32)) }),
   'heads that are no hashes': call('roster.since', { heads: ['../../etc/passwd', '\u001b[2J'] }),
   'a mesh key of noise': call('mesh.key', { key: env.random.bytes(300) }),
   'a mesh key far too long': call('mesh.key', { key: env.random.bytes(50_000) }),
   'a witness of noise': call('audit.witness', { head: env.random.bytes(150) }),
   'a removal of noise': async (traitor, connection) => {
     const { rpc } = await link(traitor, connection)
-    return rpc.callWithBody('roster.removed', { count: 1 }, anyResult, { body: env.random.bytes(100_000) }).then(
-      () => 'answered',
-      (error: unknown) => asSkeinError(error).code,
-    )
+    return rpc
+      .callWithBody('roster.removed', { count: 1 }, anyResult, { body: env.random.bytes(100_000) })
+      .then(
+        () => 'answered',
+        (error: unknown) => asSkeinError(error).code,
+      )
   },
   'the key of another device in the hello': async (traitor, connection) => {
     const stolen = { ...traitor, identity: { ...traitor.identity, deviceId: traitor.friend } }
@@ -148,7 +162,10 @@ const news =
   }
 
 const parentsOf = ({ roster }: Traitor): ReturnType<typeof decodeStatement>[] =>
-  roster.since([]).map((wire) => decodeStatement(wire)).slice(-1)
+  roster
+    .since([])
+    .map((wire) => decodeStatement(wire))
+    .slice(-1)
 
 const rosterAttacks: Readonly<Record<string, Attack>> = {
   'statements of noise': news(() => env.random.bytes(10_000)),
@@ -206,7 +223,9 @@ const channelAttacks: Readonly<Record<string, Attack>> = {
   'an rpc envelope of a million nested lists': async (traitor, connection) => {
     const channel = await greetOn(traitor, connection)
     const answer = new Promise<string>((resolve) =>
-      channel.receive((message) => resolve(Buffer.from(message).includes('codec.') ? 'codec.invalid' : 'answered')),
+      channel.receive((message) =>
+        resolve(Buffer.from(message).includes('codec.') ? 'codec.invalid' : 'answered'),
+      ),
     )
     channel.send(Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0xfd, 0xe8), new Uint8Array(65_000).fill(0x81))
     const ended = channel.closed.then((error) => error?.code ?? 'closed')
@@ -226,5 +245,7 @@ const channelAttacks: Readonly<Record<string, Attack>> = {
   'a blob of 2^63 bytes nobody asked for': shout(blobProtocol, () => [
     Buffer.from('0300000001000000087fffffffffffffff', 'hex'),
   ]),
-  'a blob frame longer than its message': shout(blobProtocol, () => [Buffer.from('0100000001ffffffff', 'hex')]),
+  'a blob frame longer than its message': shout(blobProtocol, () => [
+    Buffer.from('0100000001ffffffff', 'hex'),
+  ]),
 }

@@ -24,7 +24,10 @@ export interface Target {
 export const openHost = (listen: readonly string[], isPairingOpen = false): Promise<Host> =>
   createLibp2pHost(
     env,
-    { privateKey: env.random.bytes(32), membership: { deviceOf: () => undefined, isPairingOpen: () => isPairingOpen } },
+    {
+      privateKey: env.random.bytes(32),
+      membership: { deviceOf: () => undefined, isPairingOpen: () => isPairingOpen },
+    },
     { listen: { addresses: listen, port: 0, tlsPort: 0 } },
   )
 
@@ -81,10 +84,12 @@ export async function sendOutOfOrder(target: Target): Promise<readonly object[]>
     'a proof first': [proof],
     'agreement first': [encodePairingMessage({ t: 'agree' })],
     'a reveal first': [encodePairingMessage({ t: 'reveal', nonce: b32() })],
-    'garbage': [env.random.bytes(500)],
+    garbage: [env.random.bytes(500)],
     'nothing in it': [new Uint8Array()],
     'far too long': [new Uint8Array(900_000)],
-    'another version': [Uint8Array.of(0xa2, 0x61, 0x74, 0x65, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x61, 0x76, 0x07)],
+    'another version': [
+      Uint8Array.of(0xa2, 0x61, 0x74, 0x65, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x61, 0x76, 0x07),
+    ],
     'hello twice': [hello, hello],
     'agreement before the reveal': [hello, encodePairingMessage({ t: 'agree' })],
     'a proof in a comparison': [hello, proof],

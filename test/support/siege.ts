@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import type { Device, PairEvent } from '../../src/peer/api.ts'
+import type { Device } from '../../src/peer/api.ts'
+import type { PairEvent } from '../../src/peer/api-pairing.ts'
 import type { AttackerOptions } from './attacker.ts'
 import type { Lab } from './netns.ts'
 import { createLab } from './netns.ts'
@@ -78,7 +79,9 @@ export async function createSiege(): Promise<Siege> {
     await alice.json('share', a, '--name', 'work')
     await bob.json('join', 'work', b)
     const tcpPort = (isTls: boolean): number =>
-      Number(addresses.find((one) => one.startsWith('/ip4/10.') && one.endsWith('/tls') === isTls)?.split('/')[4])
+      Number(
+        addresses.find((one) => one.startsWith('/ip4/10.') && one.endsWith('/tls') === isTls)?.split('/')[4],
+      )
     const place = { address: lab.addressOf(0), port: tcpPort(false), tlsPort: tcpPort(true), peerId }
     const siege: Siege = {
       lab,
@@ -180,14 +183,20 @@ async function endure(
   const members = await memberIds(alice)
   const events = bob.start('events', '--json')
   let mostBytes = before
-  const timer = setInterval(() => void rssBytes(pid).then((now) => (mostBytes = Math.max(mostBytes, now))), 50)
+  const timer = setInterval(
+    () => void rssBytes(pid).then((now) => (mostBytes = Math.max(mostBytes, now))),
+    50,
+  )
   try {
     await attack()
     const name = `file-${++round}`
     await writeFile(join(a, name), what)
     const there = await until(`${what}: a file arrives`, async () => (await textOf(join(b, name))) === what)
     await writeFile(join(b, name), `${what} back`)
-    const back = await until(`${what}: and back`, async () => (await textOf(join(a, name))) === `${what} back`)
+    const back = await until(
+      `${what}: and back`,
+      async () => (await textOf(join(a, name))) === `${what} back`,
+    )
     const growthBytes = mostBytes - before
     console.log('siege', what, {
       growthMiB: Math.round(growthBytes / mebibyte),
@@ -209,7 +218,9 @@ async function endure(
 }
 
 const memberIds = async (peer: SkeinPeer): Promise<readonly string[]> =>
-  (await peer.json<Device[]>('devices')).map(({ deviceId, state }) => `${deviceId} ${state === 'revoked'}`).sort()
+  (await peer.json<Device[]>('devices'))
+    .map(({ deviceId, state }) => `${deviceId} ${state === 'revoked'}`)
+    .sort()
 const textOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
 
 async function rssBytes(pid: number): Promise<number> {

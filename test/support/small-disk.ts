@@ -24,14 +24,17 @@ export interface SmallDisk extends AsyncDisposable {
 export async function createSmallDisk(lab: Lab, host: number, sizeBytes: number): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'skein-disk-'))
   const script = `mount -t tmpfs -o size=${sizeBytes} tmpfs '${path}' && echo ready && exec sleep 100000`
-  const holder = lab.spawn(host, 'unshare', ['-m', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const holder = lab.spawn(host, 'unshare', ['-m', 'sh', '-c', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await ready(holder)
   const enter = ['-t', String(holder.pid), '-m', '-n']
   const exec: SmallDisk['exec'] = (file, ...args) =>
     runCommand('nsenter', [...enter, file, ...args], { timeoutMs: 60_000 })
   return {
     path,
-    launch: (file, args) => spawn('nsenter', [...enter, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    launch: (file, args) =>
+      spawn('nsenter', [...enter, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
     exec,
     async resize(bytes) {
       await exec('mount', '-o', `remount,size=${bytes}`, path)

@@ -3,7 +3,18 @@
  * nothing, and come up again once it was done.
  */
 import { spawn } from 'node:child_process'
-import { chmod, cp, mkdtemp, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  cp,
+  mkdtemp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -163,11 +174,12 @@ describeWith(['ip', 'netns', 'nsenter'], 'a damaged home', () => {
     expect(error.fix).toMatch(one.fix)
     const after = await snapshot(home)
     // Logs may have grown, nothing may have shrunk or changed
-    for (const [name, hex] of Object.entries(before)) expect({ name, isKept: after[name]?.startsWith(hex) }).toEqual({ name, isKept: true })
+    for (const [name, hex] of Object.entries(before))
+      expect({ name, isKept: after[name]?.startsWith(hex) }).toEqual({ name, isKept: true })
     const checks = JSON.parse((await skein(home, 'doctor', '--json')).stdout) as DoctorCheck[] // because: --json
-    expect(checks.filter((check) => !check.ok && check.name !== 'background peer').length).toBeGreaterThanOrEqual(
-      one.what.includes('lock') ? 0 : 1,
-    )
+    expect(
+      checks.filter((check) => !check.ok && check.name !== 'background peer').length,
+    ).toBeGreaterThanOrEqual(one.what.includes('lock') ? 0 : 1)
     expect((await skein(home, 'logs')).code).toBe(0)
 
     if (one.mend === undefined) return
@@ -248,8 +260,14 @@ describeWith(['ip', 'netns', 'nsenter'], 'the place a peer runs in', () => {
   })
 
   test('a port in use is named, with what to do', async () => {
-    await using first = await createSkeinPeer({ name: 'first', upArgs: ['--listen', '127.0.0.1:45171', '--no-discovery'] })
-    await using second = await createSkeinPeer({ name: 'second', upArgs: ['--listen', '127.0.0.1:45171', '--no-discovery'] })
+    await using first = await createSkeinPeer({
+      name: 'first',
+      upArgs: ['--listen', '127.0.0.1:45171', '--no-discovery'],
+    })
+    await using second = await createSkeinPeer({
+      name: 'second',
+      upArgs: ['--listen', '127.0.0.1:45171', '--no-discovery'],
+    })
     await first.up()
     const { code, stderr } = await second.run('up', '--listen', '127.0.0.1:45171', '--no-discovery')
     expect(code).toBe(1)
@@ -289,7 +307,10 @@ describe('names that would steer a terminal or a page', () => {
 
   test('are refused for devices, and shown escaped for folders and files, in every verb', async () => {
     const base = await mkdtemp(join(tmpdir(), 'skein-names-'))
-    await using peer = await createSkeinPeer({ name: 'names', upArgs: ['--listen', '127.0.0.1:0', '--no-discovery'] })
+    await using peer = await createSkeinPeer({
+      name: 'names',
+      upArgs: ['--listen', '127.0.0.1:0', '--no-discovery'],
+    })
     try {
       expect(await peer.run('up', '--name', harmful, '--no-discovery')).toMatchObject({ code: 1 })
       await peer.up()
@@ -299,10 +320,12 @@ describe('names that would steer a terminal or a page', () => {
       await writeFile(join(directory, `${harmful.replaceAll('/', '')}.txt`), 'x')
       await peer.json('share', directory, '--name', harmful.slice(0, 20))
       await peer.json('clip', 'set', `${harmful} in the clipboard`)
-      const [space] = (await until('synced', async () => {
-        const found = await peer.json<SpaceStatus[]>('spaces')
-        return found[0]?.state === 'in-sync' && found
-      })).value
+      const [space] = (
+        await until('synced', async () => {
+          const found = await peer.json<SpaceStatus[]>('spaces')
+          return found[0]?.state === 'in-sync' && found
+        })
+      ).value
       expect(space?.name).toBe(harmful.slice(0, 20))
       for (const args of [
         ['status'],

@@ -23,7 +23,11 @@ describeWith(['ip', 'nft', 'netns'], 'a hostile member', () => {
       const harmless = ['asked, still there']
       for (const { what, outcome } of lines) {
         const isAnswered = ['answered', 'greeted', 'no answer', 'closed', 'odd'].includes(String(outcome))
-        expect({ what, outcome, isAnswered: isAnswered && !harmless.includes(String(outcome)) }).toMatchObject({ isAnswered: false })
+        expect({
+          what,
+          outcome,
+          isAnswered: isAnswered && !harmless.includes(String(outcome)),
+        }).toMatchObject({ isAnswered: false })
       }
     })
 
@@ -36,7 +40,14 @@ describeWith(['ip', 'nft', 'netns'], 'a hostile member', () => {
         const text = JSON.stringify(fields)
         return level === 'warn' && (text.includes(deviceId) || text.includes(peerId))
       })
-    console.log('in the log', new Set(warnings.map(({ scope, message, fields }) => `${scope}: ${message} ${String(fields['protocol'] ?? '')}`)))
+    console.log(
+      'in the log',
+      new Set(
+        warnings.map(
+          ({ scope, message, fields }) => `${scope}: ${message} ${JSON.stringify(fields['protocol'])}`,
+        ),
+      ),
+    )
     expect(warnings.length).toBeGreaterThan(10)
     const shown = await alice.run('logs', '--lines', '2000')
     expect(findHarmful(shown.stdout, true)).toEqual([])

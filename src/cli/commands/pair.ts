@@ -3,8 +3,9 @@
  * code it joins. Ctrl-C closes the window and adds nothing.
  */
 import { fromWireError, SkeinError } from '../../base/errors.ts'
-import type { PairEvent, PairJoinEvent, PairJoinParams, Role } from '../../peer/api.ts'
-import { roles } from '../../peer/api.ts'
+import type { Role } from '../../peer/api-device.ts'
+import type { PairEvent, PairJoinEvent, PairJoinParams } from '../../peer/api-pairing.ts'
+import { roles } from '../../peer/api-device.ts'
 import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isSet, textOption } from '../command.ts'

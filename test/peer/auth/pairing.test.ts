@@ -318,9 +318,20 @@ describe('what the joiner checks', () => {
     const joiner = await createDevice(2)
     side.window.open()
     const code = parseLongCode(side.window.view().code?.long ?? '')
+    side.window.close()
+    side.window.open()
     joiner.env.clock.jumpWall(3_600_000)
     const { joined } = await pair(side, joiner, { method: 'secret', code })
     expect(joined).toMatchObject({ code: 'pair.failed', message: expect.stringContaining('expired') })
+  })
+
+  test('a new device whose clock is years ahead joins all the same', async () => {
+    const side = await createHostSide(1)
+    const joiner = await createDevice(2)
+    side.window.open()
+    joiner.env.clock.jumpWall(10 * 365 * 86_400_000)
+    const { joined } = await pair(side, joiner, longMeans(side))
+    expect(joined).toMatchObject({ mesh: side.device.roster.mesh })
   })
 
   test('a device that rotated while alone joins under its present key', async () => {

@@ -25,7 +25,9 @@ export async function run(context: BenchContext): Promise<void> {
   const present = [skein, ...others.filter((peer) => isInstalled(peer.name))].filter(
     (peer) => wanted?.includes(peer.name) ?? true,
   )
-  const chosen = scenarios.filter((scenario) => Object.keys(scenario.units).some((figure) => figure.includes(only)))
+  const chosen = scenarios.filter((scenario) =>
+    Object.keys(scenario.units).some((figure) => figure.includes(only)),
+  )
   const failed: string[] = []
   for (const scenario of chosen) {
     const results = new Map<FolderPeer, readonly Measured[]>()
@@ -37,7 +39,9 @@ export async function run(context: BenchContext): Promise<void> {
           measured.push(await runOnce(context, scenario, peer, scale))
         } catch (error) {
           failed.push(`${scenario.title} with ${peer.name}`)
-          context.progress(`FAILED ${scenario.title} with ${peer.name}: ${error instanceof Error ? error.message : String(error)}`)
+          context.progress(
+            `FAILED ${scenario.title} with ${peer.name}: ${error instanceof Error ? error.message : String(error)}`,
+          )
           break
         }
       }
@@ -66,8 +70,12 @@ async function runOnce(
     const measured = await scenario.measure({ pair, lab, scale, signal: timeout, spare: join(root, 'spare') })
     const { cpuSeconds, peakMiB } = costOf(pair.pids())
     const cost =
-      peakMiB.length === 0 ? '' : `, CPU ${(cpuSeconds - before).toFixed(2)} s, peak ${peakMiB.join(' + ')} MiB`
-    const values = Object.entries(measured).map(([figure, value]) => `${figure} ${Number(value.toPrecision(4))}`)
+      peakMiB.length === 0
+        ? ''
+        : `, CPU ${(cpuSeconds - before).toFixed(2)} s, peak ${peakMiB.join(' + ')} MiB`
+    const values = Object.entries(measured).map(
+      ([figure, value]) => `${figure} ${Number(value.toPrecision(4))}`,
+    )
     context.progress(`${peer.name}: ${values.join(', ')}${cost}`)
     return measured
   } finally {
@@ -94,7 +102,12 @@ function report(
     })
     if (beside.length === 0) context.report(figure, mine, unit, { runs })
     for (const { peer, value } of beside.toSorted((a, b) => a.value - b.value)) {
-      context.report(figure, mine, unit, { runs, peer, ratio: mine / value, note: `${peer} ${value.toPrecision(3)} ${unit}` })
+      context.report(figure, mine, unit, {
+        runs,
+        peer,
+        ratio: mine / value,
+        note: `${peer} ${value.toPrecision(3)} ${unit}`,
+      })
     }
   }
 }

@@ -93,8 +93,17 @@ async function startSkein({ lab, near, far }: PairPlace): Promise<SkeinPair> {
 /** The far side pulls from a daemon on the near side, not encrypted, one way. */
 async function startRsync({ lab, near, far, state }: PairPlace): Promise<FolderPair> {
   const config = join(state, 'rsyncd.conf')
-  writeFileSync(config, `use chroot = no\nreverse lookup = no\nuid = 0\ngid = 0\n[data]\npath = ${near}\nread only = yes\n`)
-  const args = ['--daemon', '--no-detach', `--config=${config}`, '--port=8730', `--address=${lab.addressOf(0)}`]
+  writeFileSync(
+    config,
+    `use chroot = no\nreverse lookup = no\nuid = 0\ngid = 0\n[data]\npath = ${near}\nread only = yes\n`,
+  )
+  const args = [
+    '--daemon',
+    '--no-detach',
+    `--config=${config}`,
+    '--port=8730',
+    `--address=${lab.addressOf(0)}`,
+  ]
   const daemon = lab.spawn(0, 'rsync', args, { stdio: 'ignore' })
   await delay(500)
   const source = `rsync://${lab.addressOf(0)}:8730/data/`
@@ -111,7 +120,11 @@ async function startRsync({ lab, near, far, state }: PairPlace): Promise<FolderP
 
 /** Its own socket, not encrypted. */
 async function startUnison({ lab, near, far, state }: PairPlace): Promise<FolderPair> {
-  const env = (side: string): NodeJS.ProcessEnv => ({ ...process.env, UNISON: join(state, side), HOME: join(state, side) })
+  const env = (side: string): NodeJS.ProcessEnv => ({
+    ...process.env,
+    UNISON: join(state, side),
+    HOME: join(state, side),
+  })
   for (const side of ['near', 'far']) mkdirSync(join(state, side), { recursive: true })
   const server = lab.spawn(0, 'unison', ['-socket', '9090'], { stdio: 'ignore', env: env('near') })
   await delay(500)
@@ -120,10 +133,15 @@ async function startUnison({ lab, near, far, state }: PairPlace): Promise<Folder
     near,
     far,
     async pass() {
-      const child = lab.spawn(1, 'unison', [...replicas, '-batch', '-times', '-confirmbigdel=false', '-silent'], {
-        stdio: 'ignore',
-        env: env('far'),
-      })
+      const child = lab.spawn(
+        1,
+        'unison',
+        [...replicas, '-batch', '-times', '-confirmbigdel=false', '-silent'],
+        {
+          stdio: 'ignore',
+          env: env('far'),
+        },
+      )
       const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
       if (code !== 0) throw new Error(`unison ended with ${code}`)
     },
@@ -142,10 +160,15 @@ async function startSyncthing({ lab, near, far, state }: PairPlace): Promise<Fol
   const children = [near, far].map((folder, host) => {
     const home = homes[host] ?? ''
     writeFileSync(join(home, 'config.xml'), syncthingConfig(lab, { ids, host, folder }))
-    return lab.spawn(host, 'syncthing', ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--logfile=-'], {
-      stdio: 'ignore',
-      env: { ...process.env, STNOUPGRADE: '1', HOME: home },
-    })
+    return lab.spawn(
+      host,
+      'syncthing',
+      ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--logfile=-'],
+      {
+        stdio: 'ignore',
+        env: { ...process.env, STNOUPGRADE: '1', HOME: home },
+      },
+    )
   })
   const ask = async (host: number, method: string, path: string): Promise<string> => {
     const script = `fetch('http://127.0.0.1:8384${path}',{method:'${method}',headers:{'X-API-Key':'bench'}}).then(r=>r.text()).then(t=>process.stdout.write(t))`
@@ -196,7 +219,12 @@ ${devices.join('\n')}
 </options></configuration>`
 }
 
-async function must(lab: Lab, host: number, file: string, args: readonly string[]): Promise<{ stdout: string }> {
+async function must(
+  lab: Lab,
+  host: number,
+  file: string,
+  args: readonly string[],
+): Promise<{ stdout: string }> {
   const result = await lab.exec(host, file, args, { timeoutMs: 600_000 })
   if (result.code !== 0) throw new Error(`${file} ended with ${result.code}: ${result.stderr}`)
   return result
@@ -212,7 +240,10 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** User and system CPU seconds of these processes so far, and the most memory they held. */
-export function costOf(pids: readonly number[]): { readonly cpuSeconds: number; readonly peakMiB: readonly number[] } {
+export function costOf(pids: readonly number[]): {
+  readonly cpuSeconds: number
+  readonly peakMiB: readonly number[]
+} {
   let ticks = 0
   const peakMiB: number[] = []
   for (const pid of pids) {
@@ -235,5 +266,8 @@ export async function wireBytes(lab: Lab): Promise<number> {
     '/sys/class/net/eth0/statistics/rx_bytes',
     '/sys/class/net/eth0/statistics/tx_bytes',
   ])
-  return stdout.trim().split('\n').reduce((sum, line) => sum + Number(line), 0)
+  return stdout
+    .trim()
+    .split('\n')
+    .reduce((sum, line) => sum + Number(line), 0)
 }

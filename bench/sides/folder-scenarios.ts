@@ -243,7 +243,8 @@ const renameDirectory: Scenario = {
     const passed = pair.pass?.()
     await trees.waitUntil(
       'the new name',
-      () => fs.readdirSync(join(pair.far, 'after')).length >= 1000 && !fs.existsSync(join(pair.far, 'before')),
+      () =>
+        fs.readdirSync(join(pair.far, 'after')).length >= 1000 && !fs.existsSync(join(pair.far, 'before')),
       { signal, timeoutMs: 120_000, everyMs: 5 },
     )
     const seconds = (performance.now() - startMs) / 1000
@@ -269,7 +270,8 @@ const heal: Scenario = {
       for (let index = 0; index < 1000; index++) {
         // Half new files, half edits of files that the other side leaves alone
         const number = index + side * 1000
-        const path = index % 2 === 0 ? `new${side}/n${index}` : `d${number % 30 % 20}/e${number % 30}/f${number}.bin`
+        const path =
+          index % 2 === 0 ? `new${side}/n${index}` : `d${(number % 30) % 20}/e${number % 30}/f${number}.bin`
         fs.writeFileSync(join(root, path), trees.noise(2000 + index))
       }
     }

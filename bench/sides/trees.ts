@@ -14,7 +14,8 @@ export interface TreePlan {
 }
 
 const kibibyte = 1024
-const words = 'const function return export import from this null undefined string number => { } ( ) ; = .'.split(' ')
+const words =
+  'const function return export import from this null undefined string number => { } ( ) ; = .'.split(' ')
 let wordBlock: Buffer | undefined
 
 export const smallTree = (files: number): TreePlan => ({
@@ -49,11 +50,14 @@ export function makeTree(root: string, plan: TreePlan, seed: number): readonly s
 export function content(random: Random, sizeBytes: number, isText: boolean): Uint8Array {
   if (!isText) return randomBytes(sizeBytes)
   wordBlock ??= Buffer.from(
-    Array.from({ length: 400_000 }, () => `${words[randomBelow(random, words.length)]}${randomBelow(random, 50)}`).join(' '),
+    Array.from(
+      { length: 400_000 },
+      () => `${words[randomBelow(random, words.length)]}${randomBelow(random, 50)}`,
+    ).join(' '),
   )
   const start = randomBelow(random, wordBlock.byteLength - Math.min(sizeBytes, wordBlock.byteLength - 1))
   const text = Buffer.alloc(sizeBytes)
-  for (let at = 0; at < sizeBytes; ) at += wordBlock.copy(text, at, start)
+  for (let at = 0; at < sizeBytes;) at += wordBlock.copy(text, at, start)
   // No two files the same
   text.write(String(randomBelow(random, 2 ** 31)), 0)
   return text
@@ -74,7 +78,10 @@ export function makeBigFile(path: string, sizeBytes: number): void {
 }
 
 const isOwn = (name: string): boolean =>
-  name === '.skein' || name.startsWith('.stfolder') || name.startsWith('.syncthing.') || name.startsWith('.unison')
+  name === '.skein' ||
+  name.startsWith('.stfolder') ||
+  name.startsWith('.syncthing.') ||
+  name.startsWith('.unison')
 
 /** Files below a directory, by path, with their sizes; what the programs keep there for themselves is left out. */
 export function listTree(root: string, prefix = '', into = new Map<string, number>()): Map<string, number> {
@@ -134,7 +141,8 @@ export function compareTrees(near: string, far: string): void {
   const [a, b] = [listTree(near), listTree(far)]
   for (const path of new Set([...a.keys(), ...b.keys()])) {
     if (a.get(path) !== b.get(path)) throw new Error(`${path} is on one side only, or of another size`)
-    if (hashFile(join(near, path)) !== hashFile(join(far, path))) throw new Error(`${path} has another content`)
+    if (hashFile(join(near, path)) !== hashFile(join(far, path)))
+      throw new Error(`${path} has another content`)
   }
 }
 

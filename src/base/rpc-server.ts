@@ -49,13 +49,7 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     }
     return nextMs
   })
-  let refusals = 0
-  /** Laid at the door of who sent it; ever more rarely, so that nobody fills the log. */
-  const logRefusal = (error: SkeinError): void => {
-    refusals++
-    if ((refusals & (refusals - 1)) !== 0) return
-    env.log.warn('call refused', { ...whoIs(remote), code: error.code, reason: error.message, count: refusals })
-  }
+  const logRefusal = createRefusalLog(env, remote)
   const serve = async (id: number, call: Running, rest: Uint8Array): Promise<void> => {
     try {
       const { head, body } = splitHead(rest)
@@ -77,7 +71,10 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     } catch (error) {
       const known = asSkeinError(error)
       if (known.code === 'internal') env.log.error('call failed', errorFields(error))
-      else if (hasCode(known, 'codec.invalid', 'codec.version', 'limit.exceeded', 'auth.denied', 'auth.invalid')) logRefusal(known)
+      else if (
+        hasCode(known, 'codec.invalid', 'codec.version', 'limit.exceeded', 'auth.denied', 'auth.invalid')
+      )
+        logRefusal(known)
       sendError(channel, id, known)
     } finally {
       running.delete(id)
@@ -110,6 +107,21 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     get size() {
       return running.size
     },
+  }
+}
+
+/** Laid at the door of who sent it; ever more rarely, so that nobody fills the log. */
+function createRefusalLog(env: Env, remote: unknown): (error: SkeinError) => void {
+  let refusals = 0
+  return (error) => {
+    refusals++
+    if ((refusals & (refusals - 1)) !== 0) return
+    env.log.warn('call refused', {
+      ...whoIs(remote),
+      code: error.code,
+      reason: error.message,
+      count: refusals,
+    })
   }
 }
 

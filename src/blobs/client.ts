@@ -47,6 +47,8 @@ class ChannelBlobClient implements BlobClient {
   private readonly channel: Channel
   private readonly active = new Map<number, Receiving>()
   private lastRequest = 0
+  /** Frames of this turn, sent together. */
+  private unsent: Uint8Array[] = []
   private ended: SkeinError | undefined
 
   constructor(channel: Channel) {
@@ -79,7 +81,7 @@ class ChannelBlobClient implements BlobClient {
     }
     options.signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      this.channel.send(...encodeFrame({ kind: 'want', request, hash: options.hash, offset: options.offset }))
+      this.queue(encodeFrame({ kind: 'want', request, hash: options.hash, offset: options.offset }))
       await receiving.done.promise
     } finally {
       this.active.delete(request)
@@ -132,6 +134,21 @@ class ChannelBlobClient implements BlobClient {
     }
   }
 
+  /** Many small files are asked for at once: one message for all of them. */
+  private queue(parts: readonly Uint8Array[]): void {
+    this.unsent.push(...parts)
+    if (this.unsent.length > parts.length) return
+    queueMicrotask(() => {
+      const all = this.unsent
+      this.unsent = []
+      try {
+        if (this.ended === undefined && all.length > 0) this.channel.send(...all)
+      } catch (error) {
+        this.end(asSkeinError(error))
+      }
+    })
+  }
+
   private settle(request: number, error?: SkeinError): void {
     const receiving = this.active.get(request)
     this.active.delete(request)
@@ -142,7 +159,7 @@ class ChannelBlobClient implements BlobClient {
   private cancel(request: number, error: SkeinError): void {
     if (!this.active.has(request)) return
     this.settle(request, error)
-    if (this.ended === undefined) this.channel.send(...encodeFrame({ kind: 'cancel', request }))
+    if (this.ended === undefined) this.queue(encodeFrame({ kind: 'cancel', request }))
   }
 }
 

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../base/clock.ts'
 import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { WantOptions } from './client.ts'
-import { type BlobHash, type BlobHasher, createBlobHasher } from './hash.ts'
+import { type BlobHash, type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
 
 /** A file that takes a download. `files/filesystem.ts` OpenFile fits. */
 export interface BlobFile {
@@ -38,13 +38,22 @@ export async function downloadBlob(
   file: BlobFile,
   sources: readonly AskSource[],
 ): Promise<void> {
+  await fromAny(wanted, sources, (ask) => downloadFrom(ask, wanted, file))
+}
+
+/** Asks one source after the other until one has it. */
+async function fromAny(
+  wanted: Wanted,
+  sources: readonly AskSource[],
+  get: (ask: AskSource) => Promise<void>,
+): Promise<void> {
   let last = new SkeinError('blob.missing', 'no connected device has this content', {
     fix: 'connect a device that holds it',
   })
   for (const ask of sources) {
     throwIfAborted(wanted.signal)
     try {
-      await downloadFrom(ask, wanted, file)
+      await get(ask)
       return
     } catch (error) {
       const known = asSkeinError(error)
@@ -67,6 +76,24 @@ export async function downloadBlob(
   throw last.code.startsWith('channel.')
     ? new SkeinError('blob.missing', 'every source went away', { cause: last })
     : last
+}
+
+/** As downloadBlob for a content that fits into memory, limits.blobChunkBytes at most. @returns fresh bytes. */
+export async function downloadSmall(wanted: Wanted, sources: readonly AskSource[]): Promise<Uint8Array> {
+  const { hash, sizeBytes, signal } = wanted
+  let bytes = new Uint8Array()
+  await fromAny(wanted, sources, async (ask) => {
+    bytes = new Uint8Array(sizeBytes)
+    const write = (part: Uint8Array, position: number): Promise<void> => {
+      bytes.set(part, position)
+      wanted.onProgress?.(part.byteLength)
+      return Promise.resolve()
+    }
+    await ask({ hash, sizeBytes, offset: 0, write, ...(signal === undefined ? {} : { signal }) })
+    if (hashOf(bytes) !== hash)
+      throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
+  })
+  return bytes
 }
 
 async function downloadFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Promise<void> {

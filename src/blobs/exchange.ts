@@ -8,7 +8,7 @@ import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import type { DeviceId } from '../base/ids.ts'
 import { type BlobClient, createBlobClient } from './client.ts'
-import { type BlobFile, downloadBlob, type Wanted } from './download.ts'
+import { type AskSource, type BlobFile, downloadBlob, downloadSmall, type Wanted } from './download.ts'
 import type { BlobHash } from './hash.ts'
 import { type BlobServer, type BlobSource, createBlobServer, type OpenBlob } from './server.ts'
 import { decodeFrames } from './wire.ts'
@@ -24,6 +24,8 @@ export interface BlobExchange extends AsyncDisposable {
    * @throws as downloadBlob.
    */
   fetch(wanted: Wanted, file: BlobFile, preferred?: readonly DeviceId[]): Promise<void>
+  /** As fetch, for a content of limits.blobChunkBytes at most that is wanted in memory. */
+  fetchSmall(wanted: Wanted): Promise<Uint8Array>
   /** Adds a place that has contents to serve; asked in order. `remote` is who asks: answer undefined for what it may not have. */
   addSource(source: RemoteBlobSource): Disposable
   readonly peers: readonly DeviceId[]
@@ -75,18 +77,18 @@ export function createBlobExchange(env: Env): BlobExchange {
     })
     for (const listener of listeners) listener(remote)
   }
+  const sourcesOf = (preferred: readonly DeviceId[]): readonly AskSource[] => {
+    const rank = (peer: Peer): number =>
+      (preferred.includes(peer.remote) ? 0 : 1_000_000) + peer.client.inFlight
+    const ordered = [...peers].filter((peer) => !peer.isReplaced).sort((a, b) => rank(a) - rank(b))
+    return ordered.map((peer) => (options) => peer.client.want(options))
+  }
   return {
     attach,
     fetch(wanted, file, preferred = []) {
-      const rank = (peer: Peer): number =>
-        (preferred.includes(peer.remote) ? 0 : 1_000_000) + peer.client.inFlight
-      const ordered = [...peers].filter((peer) => !peer.isReplaced).sort((a, b) => rank(a) - rank(b))
-      return downloadBlob(
-        wanted,
-        file,
-        ordered.map((peer) => (options) => peer.client.want(options)),
-      )
+      return downloadBlob(wanted, file, sourcesOf(preferred))
     },
+    fetchSmall: (wanted) => downloadSmall(wanted, sourcesOf([])),
     addSource(source) {
       sources.add(source)
       return { [Symbol.dispose]: () => void sources.delete(source) }

@@ -9,12 +9,14 @@ import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
-import { type BlobHash, type BlobHasher, createBlobHasher } from './hash.ts'
+import { type BlobHash, type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
 import { encodeFrame, type Frame, frameHeaderBytes, type GoneReason } from './wire.ts'
 
 /** Some content opened for reading. */
 export interface OpenBlob extends AsyncDisposable {
   readonly sizeBytes: number
+  /** All of it, where it is at hand; the receiver owns the buffer. */
+  readonly bytes?: Uint8Array
   /** @returns bytes read; fewer than asked only at the end. */
   read(into: Uint8Array, position: number): Promise<number>
 }
@@ -40,7 +42,7 @@ interface Sending {
 }
 
 /** Chunks read ahead of the network; each lane holds at most one message. */
-const lanes = 3
+const lanes = 8
 
 export function createBlobServer(env: Env, channel: Channel, source: BlobSource): BlobServer {
   return new ChannelBlobServer(env, channel, source)
@@ -115,8 +117,12 @@ class ChannelBlobServer implements BlobServer {
       const sending = this.waiting.shift()
       if (sending === undefined) break
       const frames = sending.cancelled ? [] : await this.read(sending)
-      for (const frame of sending.cancelled ? [] : frames) parts.push(...encodeFrame(frame))
-      sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0)
+      for (const frame of sending.cancelled ? [] : frames) {
+        for (const part of encodeFrame(frame)) {
+          parts.push(part)
+          sizeBytes += part.byteLength
+        }
+      }
       const last = frames.at(-1)?.kind
       if (sending.cancelled || last === 'end' || last === 'gone') await this.finish(sending)
       else this.waiting.push(sending)
@@ -145,6 +151,13 @@ class ChannelBlobServer implements BlobServer {
     if (sending.blob === undefined) {
       sending.blob = await this.source(sending.hash, this.controller.signal)
       if (sending.blob === undefined || sending.offset > sending.blob.sizeBytes) return gone('missing')
+      const { bytes } = sending.blob
+      if (bytes !== undefined && bytes.byteLength <= limits.blobChunkBytes && sending.offset === 0) {
+        if (hashOf(bytes) !== sending.hash) return gone('changed')
+        const found: Frame = { kind: 'found', request, sizeBytes: bytes.byteLength }
+        const chunks: readonly Frame[] = bytes.byteLength === 0 ? [] : [{ kind: 'chunk', request, bytes }]
+        return [found, ...chunks, { kind: 'end', request }]
+      }
       if (sending.offset === 0) sending.hasher = createBlobHasher()
       frames.push({ kind: 'found', request, sizeBytes: sending.blob.sizeBytes })
     }

@@ -74,7 +74,10 @@ function openError(error: unknown, path: string): SkeinError {
     })
   }
   if (code === 'LEVEL_CORRUPTION') {
-    return new SkeinError('store.corrupt', `the store at ${path} is damaged`, { cause: error, fix: moveAway(path) })
+    return new SkeinError('store.corrupt', `the store at ${path} is damaged`, {
+      cause: error,
+      fix: moveAway(path),
+    })
   }
   return new SkeinError('store.failed', `cannot open the store at ${path}`, {
     cause: error,

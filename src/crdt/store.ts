@@ -212,7 +212,7 @@ class LevelStore implements Store {
   }
 
   private opened(): Database {
-    if (this.database === undefined) throw new SkeinError('store.failed', `the store is ${this.status}`)
+    if (this.database === undefined) throw storeClosed(this.status)
     return this.database
   }
 
@@ -226,7 +226,7 @@ class LevelStore implements Store {
 
   /** After a failed write LevelDB takes nothing until it is reopened, and what it holds in memory is not to be trusted. */
   private async guarded(work: (database: Database) => Promise<void>): Promise<void> {
-    if (this.status !== 'open') throw new SkeinError('store.failed', `the store is ${this.status}`)
+    if (this.status !== 'open') throw storeClosed(this.status)
     const database = this.opened()
     try {
       await work(database)
@@ -306,3 +306,8 @@ class LevelStore implements Store {
 function textRow(key: string, value: string): RowChange {
   return { type: 'put', key, value: sealRow(key, new TextEncoder().encode(value)) }
 }
+
+const storeClosed = (status: string): SkeinError =>
+  new SkeinError('store.failed', `the document store takes no writes now: it is ${status}`, {
+    fix: 'check the disk of the home (free space, dmesg); it opens again by itself',
+  })

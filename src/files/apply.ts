@@ -8,18 +8,24 @@ import type { BlobHash } from '../blobs/hash.ts'
 import { type FileStat, type Filesystem, joinPath, parentOf } from './filesystem.ts'
 import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.ts'
 import { sameContent } from './folder-tree.ts'
-import { parkedPrefix } from './names.ts'
+import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
+import type { StagedContent } from './transfers.ts'
 import type { Versions } from './versions.ts'
 
 /** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
 export type Applied = { readonly rows: readonly RowChange[] } | 'changed' | 'blocked'
 
+export interface Touched {
+  readonly files: readonly string[]
+  readonly directories: readonly string[]
+}
+
 export interface Applier {
   makeDirectory(seen: Seen, entry: TreeEntry): Promise<Applied>
   makeSymlink(seen: Seen, entry: TreeEntry): Promise<Applied>
-  /** Puts the staged content at its place, over the recorded version if there is one. */
-  placeFile(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied>
+  /** Puts the content at its place, over the recorded version if there is one. */
+  placeFile(seen: Seen, entry: TreeEntry, content: StagedContent): Promise<Applied>
   setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied>
   move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied>
   /**
@@ -28,8 +34,8 @@ export interface Applier {
    */
   park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied>
   trash(seen: Seen): Promise<Applied>
-  /** Directories changed since the last call; synced before the rows are committed. */
-  takeTouched(): readonly string[]
+  /** What was changed since the last call and is not synced yet: files that are new, and directories. */
+  takeTouched(): Touched
 }
 
 export function rowFor(
@@ -67,6 +73,7 @@ class DiskApplier implements Applier {
   private readonly filesystem: Filesystem
   private readonly versions: Versions
   private readonly touched = new Set<string>()
+  private readonly fresh = new Set<string>()
 
   constructor(filesystem: Filesystem, versions: Versions) {
     this.filesystem = filesystem
@@ -94,10 +101,21 @@ class DiskApplier implements Applier {
     return this.placed(seen, entry)
   }
 
-  async placeFile(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied> {
+  async placeFile(seen: Seen, entry: TreeEntry, content: StagedContent): Promise<Applied> {
+    const { filesystem } = this
+    const isNew = seen.row === undefined || seen.stat === undefined
+    const stagedPath = await stage(filesystem, entry, seen.stat, content)
+    // What takes the place of a person's bytes is on the disk before they go; what is new follows in batches
+    if (!isNew) await filesystem.syncAll([stagedPath], [])
+    const applied = await this.placeStaged(seen, entry, stagedPath)
+    if (typeof applied !== 'object' && content instanceof Uint8Array) await filesystem.unlink(stagedPath)
+    else if (isNew) this.fresh.add(pathOfSeen(seen))
+    return applied
+  }
+
+  private async placeStaged(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied> {
     const { filesystem, versions } = this
     const path = pathOfSeen(seen)
-    await finishStaged(filesystem, stagedPath, entry, seen.stat)
     if (seen.row === undefined || seen.stat === undefined) {
       // The kernel refuses if anything came to stand here meanwhile
       if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
@@ -168,9 +186,10 @@ class DiskApplier implements Applier {
     }
   }
 
-  takeTouched(): readonly string[] {
-    const all = [...this.touched]
+  takeTouched(): Touched {
+    const all = { files: [...this.fresh], directories: [...this.touched] }
     this.touched.clear()
+    this.fresh.clear()
     return all
   }
 
@@ -199,17 +218,31 @@ class DiskApplier implements Applier {
 const modeFor = (mode: number, executable: boolean): number =>
   executable ? mode | ((mode & 0o444) >> 2) : mode & ~0o111
 
-/** Mode and time; the content was fsynced when it was complete (transfers.ts). After this only the name is missing. */
-async function finishStaged(
+/** Content, mode and time. @returns the path of the staged file; only its name is missing. */
+async function stage(
   filesystem: Filesystem,
-  stagedPath: string,
   entry: TreeEntry,
   old: FileStat | undefined,
-): Promise<void> {
-  await using file = await filesystem.open(stagedPath, 'write')
-  const mode = old?.kind === 'file' ? old.mode : 0o644
-  await file.setMode(modeFor(mode, entry.executable))
+  content: StagedContent,
+): Promise<string> {
+  const mode = modeFor(old?.kind === 'file' ? old.mode : 0o644, entry.executable)
+  if (typeof content !== 'string') {
+    const path = joinPath(stagingFolder, entry.hash ?? entry.nodeId)
+    const file = { mode, mtimeNs: entry.mtimeNs }
+    try {
+      await filesystem.createSmall(path, content, file)
+    } catch (error) {
+      if (!hasCode(error, 'file.exists')) throw error
+      // Left by a run that was cut off
+      await filesystem.unlink(path)
+      await filesystem.createSmall(path, content, file)
+    }
+    return path
+  }
+  await using file = await filesystem.open(content, 'write')
+  await file.setMode(mode)
   await file.setModified(entry.mtimeNs)
+  return content
 }
 
 /** Somebody wrote through an open handle between the check and the rename: those bytes come back as a file of their own. */

@@ -120,7 +120,9 @@ class Feeder implements BaseFeeder {
     // Set first: what overflows meanwhile asks for another walk
     this.walkFromMs = this.env.clock.monotonicMs() + walkEveryMs
     for (const id of directories.below(tree.rootId)) {
-      const rows = (await tree.rows(id)).filter(({ kind, size }) => kind === 'file' && size <= limits.mergeBytes)
+      const rows = (await tree.rows(id)).filter(
+        ({ kind, size }) => kind === 'file' && size <= limits.mergeBytes,
+      )
       for (let at = 0; at < rows.length; at += walkBatch) {
         if (keep.sizeBytes > walkUntilBytes) return
         const looked = await this.keep(rows.slice(at, at + walkBatch), [])
@@ -160,7 +162,8 @@ class Feeder implements BaseFeeder {
       return got === row.size && !bytes.includes(0) && hashOf(bytes) === hash ? bytes : undefined
     } catch (error) {
       // What is gone or changed meanwhile comes with its next row
-      if (hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe', 'file.busy')) return undefined
+      if (hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe', 'file.busy'))
+        return undefined
       throw error
     }
   }

@@ -43,7 +43,6 @@ export interface BaseKeep extends AsyncDisposable {
 const basesFolder = `${internalFolder}/bases`
 const headerBytes = 11 + hashBytes
 const kinds = { content: 1, version: 2 } as const
-const segmentBytes = 8 * 1024 * 1024
 const notesMax = 50_000
 const noteBytes = 2048
 
@@ -54,19 +53,23 @@ interface Place {
   readonly plainBytes: number
 }
 
-/** @param isCurrent whether the content still stands somewhere in the folder: then it stays when its file is dropped. */
-export function createBaseKeep(
-  env: Env,
-  filesystem: Filesystem,
-  isCurrent: (hash: BlobHash) => Promise<boolean>,
-): BaseKeep {
-  return new SegmentedKeep(env, filesystem, isCurrent)
+export interface BaseKeepOptions {
+  /** Whether the content still stands somewhere in the folder: then it stays when its file is dropped. */
+  isCurrent(hash: BlobHash): Promise<boolean>
+  /** All together, compressed. */
+  readonly maxBytes?: number
+  /** Size of one file. */
+  readonly segmentBytes?: number
+}
+
+export function createBaseKeep(env: Env, filesystem: Filesystem, options: BaseKeepOptions): BaseKeep {
+  return new SegmentedKeep(env, filesystem, options)
 }
 
 class SegmentedKeep implements BaseKeep {
   private readonly env: Env
   private readonly filesystem: Filesystem
-  private readonly isCurrent: (hash: BlobHash) => Promise<boolean>
+  private readonly options: Required<BaseKeepOptions>
   private readonly places = new Map<BlobHash, Place>()
   private readonly notes = new Map<string, BlobHash>()
   private readonly segments = new Map<number, number>()
@@ -75,10 +78,10 @@ class SegmentedKeep implements BaseKeep {
   private isDisposed = false
   private last: Promise<unknown> = Promise.resolve()
 
-  constructor(env: Env, filesystem: Filesystem, isCurrent: (hash: BlobHash) => Promise<boolean>) {
+  constructor(env: Env, filesystem: Filesystem, options: BaseKeepOptions) {
     this.env = env
     this.filesystem = filesystem
-    this.isCurrent = isCurrent
+    this.options = { maxBytes: limits.mergeBasesBytes, segmentBytes: 8 * 1024 * 1024, ...options }
   }
 
   get sizeBytes(): number {
@@ -158,7 +161,10 @@ class SegmentedKeep implements BaseKeep {
       if (entry === undefined || position + headerBytes + entry.storedBytes > size) break
       if (entry.kind === kinds.content) this.places.set(entry.hash, { ...entry, segment, position })
       else if (entry.storedBytes <= noteBytes)
-        this.note(new TextDecoder().decode(header.subarray(headerBytes, headerBytes + entry.storedBytes)), entry.hash)
+        this.note(
+          new TextDecoder().decode(header.subarray(headerBytes, headerBytes + entry.storedBytes)),
+          entry.hash,
+        )
       position += headerBytes + entry.storedBytes
     }
     this.segments.set(segment, position)
@@ -216,7 +222,7 @@ class SegmentedKeep implements BaseKeep {
   /** The file to append to, cut to its last whole entry. */
   private async openLast(): Promise<number> {
     const newest = Math.max(0, ...this.segments.keys())
-    const isFull = (this.segments.get(newest) ?? 0) >= segmentBytes
+    const isFull = (this.segments.get(newest) ?? 0) >= this.options.segmentBytes
     if (this.file !== undefined && !isFull) return newest
     await this.file?.close()
     this.file = undefined
@@ -232,13 +238,13 @@ class SegmentedKeep implements BaseKeep {
 
   /** Over the bound the oldest file goes; what of it still stands in the folder is written again, half of it at most. */
   private async dropOldest(): Promise<void> {
-    if (this.segments.size < 2 || this.sizeBytes <= limits.mergeBasesBytes) return
+    if (this.segments.size < 2 || this.sizeBytes <= this.options.maxBytes) return
     const oldest = Math.min(...this.segments.keys())
     const kept: BaseContent[] = []
-    let room = segmentBytes / 2
+    let room = this.options.segmentBytes / 2
     for (const [hash, place] of this.places) {
       if (place.segment !== oldest) continue
-      const isKept = room >= place.storedBytes && (await this.isCurrent(hash))
+      const isKept = room >= place.storedBytes && (await this.options.isCurrent(hash))
       const bytes = isKept ? await this.readNow(hash) : undefined
       this.places.delete(hash)
       if (bytes === undefined) continue
@@ -298,7 +304,10 @@ function decodeHeader(bytes: Uint8Array): Header | undefined {
 
 function decompress(stored: Uint8Array, plainBytes: number): Uint8Array | undefined {
   try {
-    return zstdDecompressSync(stored, { maxOutputLength: Math.max(1, plainBytes) })
+    const { buffer, byteOffset, byteLength } = zstdDecompressSync(stored, {
+      maxOutputLength: Math.max(1, plainBytes),
+    })
+    return new Uint8Array(buffer, byteOffset, byteLength)
   } catch {
     // because: damaged bytes are the same as none, the content is looked for elsewhere
     return undefined

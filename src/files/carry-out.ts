@@ -15,7 +15,7 @@ export interface CarryOutPlace extends ScanPlace {
   readonly transfers: Transfers
   /** Takes rows that now hold: into the directory map at once, into the index with the next `flush`. */
   record(rows: readonly RowChange[]): void
-  /** Syncs what was touched on the disk, then commits the recorded rows. */
+  /** Commits the recorded rows; what was touched on the disk is synced soon after (durability.ts). */
   flush(): Promise<void>
 }
 
@@ -73,8 +73,8 @@ export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[])
 const targetOf = ({ action }: DiskTask): string =>
   action.kind === 'move' ? rowKey(action.entry.parentId, action.entry.name) : ''
 
-/** Tasks per commit: one fsync per directory and one batch for all of them. */
-const flushEvery = 128
+/** Tasks per commit. */
+const flushEvery = 512
 
 type Run = (seen: Seen, act: () => Promise<Applied>) => Promise<boolean>
 
@@ -137,12 +137,8 @@ async function moveOne(
   return moved
 }
 
-async function bring(
-  place: CarryOutPlace,
-  { seen, action }: DiskTask,
-  run: Run,
-  again: Set<string>,
-): Promise<void> {
+async function bring(place: CarryOutPlace, task: DiskTask, run: Run, again: Set<string>): Promise<void> {
+  const { seen, action } = task
   if (action.kind !== 'materialise' && action.kind !== 'replace') return
   const { entry } = action
   const go = async (act: () => Promise<Applied>): Promise<void> => {
@@ -154,21 +150,22 @@ async function bring(
   } else if (entry.kind === 'symlink') await go(() => place.applier.makeSymlink(seen, entry))
   else if (action.kind === 'replace' && seen.row !== undefined && needsOnlyMode(seen.row, entry))
     await go(() => place.applier.setExecutable(seen, entry))
-  else await bringFile(place, seen, entry, go)
+  else await bringFile(place, task, entry, go)
 }
 
 /** The content is here already, or will be: then this place is looked at again. */
 export async function bringFile(
   place: CarryOutPlace,
-  seen: Seen,
+  task: DiskTask,
   entry: TreeEntry,
   go: (act: () => Promise<Applied>) => Promise<void>,
 ): Promise<void> {
   if (!needsContent(entry)) return
+  const { seen } = task
   const staged = place.transfers.staged(entry.hash)
   if (staged === undefined) {
     place.transfers.want(
-      { parentId: seen.parentId, name: seen.name, nodeId: entry.nodeId, path: pathOfSeen(seen) },
+      { parentId: seen.parentId, name: seen.name, nodeId: entry.nodeId, path: pathOfSeen(seen), task },
       entry.hash,
       entry.size,
     )

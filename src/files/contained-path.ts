@@ -20,6 +20,8 @@ interface RootIdentity {
 export interface ContainedRoot {
   /** Runs `act` with an absolute path that names `path` itself; its parent cannot be swapped meanwhile (Linux). */
   within<T>(path: string, act: (absolute: string) => T): T
+  /** Directories may have been moved or removed by ourselves: the way to them is walked anew. */
+  forget(): void
 }
 
 /**
@@ -47,12 +49,11 @@ export function createContainedRoot(root: string): ContainedRoot {
     }
     return split
   }
-  return {
-    within: (path, act) =>
-      process.platform === 'linux'
-        ? withinHandles(root, parts(path), check, act)
-        : withinChecked(root, parts(path), check, act),
+  if (process.platform !== 'linux') {
+    return { within: (path, act) => withinChecked(root, parts(path), check, act), forget: () => undefined }
   }
+  const handles = createHandles(root, check)
+  return { within: (path, act) => handles.within(parts(path), act), forget: handles.forget }
 }
 
 function rootMissing(root: string, cause?: unknown): SkeinError {
@@ -62,29 +63,77 @@ function rootMissing(root: string, cause?: unknown): SkeinError {
   })
 }
 
-function withinHandles<T>(
-  root: string,
-  parts: readonly string[],
-  check: (found: RootIdentity) => void,
-  act: (absolute: string) => T,
-): T {
-  let handle: number
-  try {
-    handle = openSync(root, O_PATH | O_DIRECTORY)
-  } catch (error) {
-    throw rootMissing(root, error)
+/** Directories held open at once; beyond it all are let go. */
+const handlesMax = 64
+
+/**
+ * Directories on the way, held open until the event loop comes round: a batch that works in one directory walks there
+ * once. A directory moved away meanwhile is still the one that was checked: whoever could move it could move it a
+ * moment after the write as well.
+ */
+function createHandles(root: string, check: (found: RootIdentity) => void) {
+  const open = new Map<string, number>()
+  let depth = 0
+  let isStale = false
+  let isScheduled = false
+  const closeAll = (): void => {
+    isStale = false
+    for (const handle of open.values()) closeSync(handle)
+    open.clear()
   }
-  try {
-    check(fstatSync(handle, { bigint: true }))
-    for (const part of parts.slice(0, -1)) {
-      const next = openSync(`/proc/self/fd/${handle}/${part}`, O_PATH | O_NOFOLLOW | O_DIRECTORY)
-      closeSync(handle)
-      handle = next
+  const forget = (): void => {
+    if (depth > 0) isStale = true
+    else closeAll()
+  }
+  const hold = (path: string, handle: number): number => {
+    open.set(path, handle)
+    if (isScheduled) return handle
+    isScheduled = true
+    setImmediate(() => {
+      isScheduled = false
+      forget()
+    })
+    return handle
+  }
+  const openRoot = (): number => {
+    let handle: number
+    try {
+      handle = openSync(root, O_PATH | O_DIRECTORY)
+    } catch (error) {
+      throw rootMissing(root, error)
     }
-    const name = parts.at(-1)
-    return act(name === undefined ? `/proc/self/fd/${handle}/.` : `/proc/self/fd/${handle}/${name}`)
-  } finally {
-    closeSync(handle)
+    try {
+      check(fstatSync(handle, { bigint: true }))
+    } catch (error) {
+      closeSync(handle)
+      throw error
+    }
+    return hold('', handle)
+  }
+  const directory = (parts: readonly string[], count: number): number => {
+    const path = parts.slice(0, count).join('/')
+    const known = open.get(path)
+    if (known !== undefined) return known
+    if (count === 0) return openRoot()
+    const above = directory(parts, count - 1)
+    return hold(
+      path,
+      openSync(`/proc/self/fd/${above}/${parts[count - 1]}`, O_PATH | O_NOFOLLOW | O_DIRECTORY),
+    )
+  }
+  return {
+    forget,
+    within<T>(parts: readonly string[], act: (absolute: string) => T): T {
+      if (depth === 0 && (isStale || open.size > handlesMax)) closeAll()
+      depth++
+      try {
+        const handle = directory(parts, Math.max(0, parts.length - 1))
+        const name = parts.at(-1)
+        return act(name === undefined ? `/proc/self/fd/${handle}/.` : `/proc/self/fd/${handle}/${name}`)
+      } finally {
+        depth--
+      }
+    },
   }
 }
 

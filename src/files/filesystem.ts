@@ -47,6 +47,18 @@ export interface OpenFile extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** A small file as it was at one moment. */
+export interface SmallFile {
+  readonly bytes: Uint8Array
+  /** Of exactly these bytes. */
+  readonly stat: FileStat
+}
+
+export interface NewFile {
+  readonly mode: number
+  readonly mtimeNs: bigint
+}
+
 export type WatchEvent =
   | { readonly kind: 'changed'; readonly name: string | undefined }
   /** The watch saw its end: directory gone, or the kernel dropped events. */
@@ -60,6 +72,15 @@ export interface Filesystem {
   readLink(path: string): Promise<string>
   /** 'read' never follows a symlink, never blocks on a pipe; 'create' fails with `file.exists`; 'write' needs it to exist. */
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile>
+  /**
+   * Reads a regular file whole, in one step. @returns undefined when it is longer than `maxBytes` or changed while it was read.
+   * @throws as `open`.
+   */
+  readSmall(path: string, maxBytes: number): Promise<SmallFile | undefined>
+  /** Makes a file with this content, mode and time, in one step; not yet synced. @throws `file.exists`, `disk.full`. */
+  createSmall(path: string, bytes: Uint8Array, file: NewFile): Promise<void>
+  /** Content of these files and entries of these directories are on the disk once resolved; what is gone is skipped. */
+  syncAll(files: readonly string[], directories: readonly string[]): Promise<void>
   makeDirectory(path: string): Promise<void>
   makeSymlink(target: string, path: string): Promise<void>
   /** Hard link. @throws `file.exists`, or `file.unsupported` where the disk has none. */

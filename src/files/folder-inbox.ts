@@ -3,6 +3,8 @@ import type { ReadyPlace } from './transfers.ts'
 
 export interface Inbox {
   add(ids: readonly string[]): void
+  /** As add, for what need not wait for more of its kind. */
+  addUrgent(ids: readonly string[]): void
   addAll(): void
   addReady(places: readonly ReadyPlace[]): void
   /** Wakes the loop without work, so that it sees a changed state. */
@@ -15,6 +17,8 @@ export interface Inbox {
   /** @param onlyPoke work alone does not wake it: the folder is paused. */
   wait(signal: AbortSignal, onlyPoke: boolean): Promise<void>
   readonly hasWork: boolean
+  /** Something in it need not wait. */
+  readonly isUrgent: boolean
 }
 
 export function createInbox(): Inbox {
@@ -22,6 +26,7 @@ export function createInbox(): Inbox {
   let ready: ReadyPlace[] = []
   let all = false
   let poked = false
+  let urgent = false
   let woken = Promise.withResolvers<void>()
   const wake = (): void => woken.resolve()
   const hasWork = (): boolean => all || dirty.size > 0 || ready.length > 0
@@ -30,12 +35,19 @@ export function createInbox(): Inbox {
       for (const id of ids) dirty.add(id)
       if (ids.length > 0) wake()
     },
+    addUrgent(ids) {
+      for (const id of ids) dirty.add(id)
+      if (ids.length === 0) return
+      urgent = true
+      wake()
+    },
     addAll() {
       all = true
       wake()
     },
     addReady(places) {
       ready.push(...places)
+      urgent = true
       wake()
     },
     poke() {
@@ -47,6 +59,7 @@ export function createInbox(): Inbox {
       dirty = new Set()
       ready = []
       all = false
+      urgent = false
       return work
     },
     async wait(signal, onlyPoke) {
@@ -64,6 +77,9 @@ export function createInbox(): Inbox {
     },
     get hasWork() {
       return hasWork()
+    },
+    get isUrgent() {
+      return urgent
     },
   }
 }

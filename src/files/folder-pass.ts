@@ -11,15 +11,17 @@ import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
 import { collect, type Collected } from './collect.ts'
 import { decide, type DecidePlace, type Deletion, type DiskTask, isHeld, look, type Step } from './decide.ts'
 import { loadDirectories, type Totals } from './directories.ts'
-import { joinPath } from './filesystem.ts'
+import type { Durability } from './durability.ts'
+import { joinPath, sameSignature } from './filesystem.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
 import { planPlace } from './plan.ts'
 import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
-import { findOwn, scanPlace, type Seen } from './scan.ts'
+import { findOwn, pathOfSeen, scanPlace, type Seen } from './scan.ts'
 import type { ReadyPlace } from './transfers.ts'
 
 export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush'> {
   readonly totals: Totals
+  readonly durability: Pick<Durability, 'add'>
   readonly bases: Pick<BaseFeeder, 'committed'>
 }
 
@@ -45,6 +47,8 @@ export interface PassResult {
 
 export interface Passes {
   run(work: PassWork, signal: AbortSignal): Promise<PassResult>
+  /** The document shows other things in these directories. */
+  changed(parentIds: readonly string[]): void
   /** Deletions that the brake holds; they wait for the person. */
   readonly heldDeletions: number
   /** The person says: yes, delete them all. Holds for the next round. */
@@ -53,7 +57,8 @@ export interface Passes {
   undoDeletions(): Promise<void>
 }
 
-const commitChanges = 256
+const commitChanges = 512
+const changesMax = 50_000
 const sliceMs = 8
 
 export function createPasses(env: Env, place: PassPlace, options: PassOptions): Passes {
@@ -71,6 +76,12 @@ class FolderPasses implements Passes {
   private isAllowed = false
   private sliceStartMs: number
   private recorded: RowChange[] = []
+  /** When directories of the document (node ids) and rows (row keys) last changed, counted in changes. */
+  private readonly changes = new Map<string, number>()
+  private stamp = 0
+  private forgottenStamp = 0
+  private roundStamp = 0
+  private readonly plannedAt = new WeakMap<DiskTask, number>()
 
   constructor(env: Env, place: PassPlace, options: PassOptions) {
     this.env = env
@@ -82,6 +93,10 @@ class FolderPasses implements Passes {
 
   get heldDeletions(): number {
     return this.braked.length
+  }
+
+  changed(parentIds: readonly string[]): void {
+    this.note(parentIds)
   }
 
   allowDeletions(): void {
@@ -106,6 +121,7 @@ class FolderPasses implements Passes {
 
   private async round(work: PassWork, signal: AbortSignal): Promise<PassResult> {
     const { place } = this
+    this.roundStamp = this.stamp
     const collected = await collect(place, {
       dirty: work.dirty,
       all: work.all,
@@ -113,6 +129,7 @@ class FolderPasses implements Passes {
       breathe: () => this.breathe(),
     })
     const decisions = await decide(place, collected, signal)
+    for (const task of decisions.tasks) this.plannedAt.set(task, this.roundStamp)
     await this.commitSteps(decisions.steps)
     await this.commitDeletions(decisions.deletions)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
@@ -135,6 +152,14 @@ class FolderPasses implements Passes {
     const tasks: DiskTask[] = []
     for (const waiting of ready) {
       await this.breathe()
+      // Filled by this very round already, or something else came there
+      const rowStamp = this.changes.get(rowKey(waiting.parentId, waiting.name))
+      if (rowStamp !== undefined && rowStamp > this.roundStamp) continue
+      const planned = await this.stillPlanned(waiting)
+      if (planned !== undefined) {
+        tasks.push(planned)
+        continue
+      }
       const seen = await scanPlace(place, waiting)
       const isWaiting = seen === undefined || isHeld(place, seen)
       const looked = isWaiting ? undefined : await look(place, seen, signal)
@@ -147,6 +172,35 @@ class FolderPasses implements Passes {
     const carried = await carryOut(this.outward, tasks)
     for (const { hash } of ready) await place.transfers.discard(hash)
     return carried
+  }
+
+  /**
+   * The task as it was planned, when nothing it was planned from has changed: not the document's directory, not the row,
+   * not the disk. Saves reading them all once more for each of thousands of files.
+   */
+  private async stillPlanned({ parentId, name, task }: ReadyPlace): Promise<DiskTask | undefined> {
+    const { directories, filesystem } = this.place
+    const { seen } = task
+    const stamp = this.plannedAt.get(task)
+    if (stamp === undefined || directories.pathOf(parentId) !== seen.parentPath) return undefined
+    if (this.changedAt(parentId) > stamp || this.changedAt(rowKey(parentId, name)) > stamp) return undefined
+    if (isHeld(this.place, seen)) return undefined
+    const stat = await filesystem.lstat(pathOfSeen(seen))
+    if (stat === undefined || seen.stat === undefined) return stat === seen.stat ? task : undefined
+    return sameSignature(stat, seen.stat) ? task : undefined
+  }
+
+  private changedAt(key: string): number {
+    return this.changes.get(key) ?? this.forgottenStamp
+  }
+
+  private note(keys: readonly string[]): void {
+    this.stamp++
+    if (this.changes.size > changesMax) {
+      this.changes.clear()
+      this.forgottenStamp = this.stamp
+    }
+    for (const key of keys) this.changes.set(key, this.stamp)
   }
 
   private async commitSteps(steps: readonly Step[]): Promise<void> {
@@ -196,15 +250,13 @@ class FolderPasses implements Passes {
 
   private record(rows: readonly RowChange[]): void {
     this.recorded.push(...rows)
+    this.note(rows.map(keyOfRow))
     for (const change of rows) applyToDirectories(this.place, change)
   }
 
   private async flush(): Promise<void> {
-    const { filesystem, applier } = this.place
-    for (const directory of applier.takeTouched()) {
-      const stat = await filesystem.lstat(directory)
-      if (stat?.kind === 'directory') await filesystem.syncDirectory(directory)
-    }
+    const { durability, applier } = this.place
+    durability.add(applier.takeTouched())
     const rows = this.recorded
     this.recorded = []
     await this.commit([], rows)
@@ -229,6 +281,7 @@ class FolderPasses implements Passes {
   private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     if (changes.length === 0 && rows.length === 0) return
     const settled = withoutOverruled(rows)
+    this.note(settled.map(keyOfRow))
     const replaced = await countRows(this.place, settled)
     await this.place.tree.commit(changes, settled)
     const put = settled.flatMap((change) => (change.kind === 'put' ? [change.row] : []))
@@ -241,6 +294,9 @@ class FolderPasses implements Passes {
     this.sliceStartMs = this.env.clock.monotonicMs()
   }
 }
+
+const keyOfRow = (change: RowChange): string =>
+  change.kind === 'put' ? rowKey(change.row.parentId, change.row.name) : rowKey(change.parentId, change.name)
 
 /** What left a place and what came to it may be told in any order: within one batch, what came holds. */
 function withoutOverruled(rows: readonly RowChange[]): readonly RowChange[] {
@@ -280,9 +336,10 @@ async function countRows(
   rows: readonly RowChange[],
 ): Promise<readonly BaseNote[]> {
   const replaced: BaseNote[] = []
-  for (const change of rows) {
+  const rowsBefore = await tree.rowsAt(rows.map((change) => (change.kind === 'put' ? change.row : change)))
+  for (const [index, change] of rows.entries()) {
     const parentId = change.kind === 'put' ? change.row.parentId : change.parentId
-    const before = await tree.row(parentId, change.kind === 'put' ? change.row.name : change.name)
+    const before = rowsBefore[index]
     const after = change.kind === 'put' ? change.row : undefined
     if (before?.hash !== undefined && after?.nodeId === before.nodeId && after.version !== before.version)
       replaced.push({ nodeId: before.nodeId, version: before.version, hash: before.hash })

@@ -129,6 +129,10 @@ export interface FolderTree {
   conflict(nodeId: string): Promise<Conflict | undefined>
   rows(parentId: string): Promise<readonly SyncedRow[]>
   row(parentId: string, name: string): Promise<SyncedRow | undefined>
+  /** Many at once, in the order asked for. */
+  rowsAt(
+    places: readonly { readonly parentId: string; readonly name: string }[],
+  ): Promise<readonly (SyncedRow | undefined)[]>
   /** Places whose content had this hash when last looked at. */
   rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]>
   /**
@@ -136,8 +140,8 @@ export interface FolderTree {
    * Puts and forgets apply in order.
    */
   commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void>
-  /** Called with the directories (node ids) whose visible children changed, by others or by ourselves. */
-  onChanged(listener: (parentIds: readonly string[]) => void): Disposable
+  /** Called with the directories (node ids) whose visible children changed, by others or (`isOwn`) by ourselves. */
+  onChanged(listener: (parentIds: readonly string[], isOwn: boolean) => void): Disposable
 }
 
 export const rowKey = (parentId: string, name: string): string => `${parentId}/${name}`

@@ -15,6 +15,7 @@ import { createApplier } from './apply.ts'
 import { createBaseFeeder } from './base-feeder.ts'
 import { createBaseKeep } from './base-keep.ts'
 import { createDirectories, loadDirectories } from './directories.ts'
+import { createDurability } from './durability.ts'
 import type { Filesystem } from './filesystem.ts'
 import { createInbox } from './folder-inbox.ts'
 import { createPasses } from './folder-pass.ts'
@@ -28,7 +29,7 @@ import { createMerging } from './merging.ts'
 import { createProblems, type Problem, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
 import { type BrakeOptions, defaultBrake } from './safety.ts'
-import { createTransfers, type FetchContent, type TransferEvents } from './transfers.ts'
+import { createTransfers, type FetchContent, type FetchSmall, type TransferEvents } from './transfers.ts'
 import { createVersions, type Versions } from './versions.ts'
 import { createWatcher } from './watch.ts'
 
@@ -38,6 +39,8 @@ export interface FolderParts {
   readonly filesystem: Filesystem
   /** From any other device, into staging. */
   readonly fetch: FetchContent
+  /** The same for small contents, into memory. */
+  readonly fetchSmall: FetchSmall
   /** Threads for large files; without them everything is hashed here. The folder ends them. */
   readonly workers?: HashWorkers
 }
@@ -91,6 +94,8 @@ export interface Folder extends AsyncDisposable, Events<FolderEvents> {
 }
 
 const retryMs = 5_000
+const quietMs = 50
+const leadMs = 2
 
 export function createFolder(env: Env, parts: FolderParts, options: FolderOptions = {}): Folder {
   return new SharedFolder(withLogScope(env, 'folder'), parts, options)
@@ -118,6 +123,7 @@ class SharedFolder implements Folder {
   private state: FolderState = 'starting'
   private isPaused = false
   private rounds = 0
+  private roundEndMs = 0
   private stoppedBy: ProblemText | undefined
   /** The person wants held deletions back; done between rounds. */
   private undo: PromiseWithResolvers<void> | undefined
@@ -149,15 +155,26 @@ class SharedFolder implements Folder {
       onFailed: (places) => inbox.add(places.map(({ parentId }) => parentId)),
     }
     const isCurrent = async (hash: BlobHash): Promise<boolean> => (await tree.rowsWithHash(hash)).length > 0
-    this.keep = this.scope.own(createBaseKeep(this.env, filesystem, isCurrent))
+    this.keep = this.scope.own(createBaseKeep(this.env, filesystem, { isCurrent }))
     const { keep, versions } = this
     const kept = (hash: BlobHash): Promise<Uint8Array | undefined> => keep.read(hash)
-    const sources = { tree, filesystem, directories, versions, kept, fetch: parts.fetch }
+    const sources = {
+      tree,
+      filesystem,
+      directories,
+      versions,
+      kept,
+      fetch: parts.fetch,
+      fetchSmall: parts.fetchSmall,
+    }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
     if (parts.workers !== undefined) this.scope.own(parts.workers)
     this.merging = this.scope.own(
       createMerging(this.env, {
-        ...{ tree, keep, versions, fetch: parts.fetch },
+        tree,
+        keep,
+        versions,
+        fetch: parts.fetch,
         workers: this.scope.own(createMergeWorkers(this.env)),
         open: (hash) => this.openBlob(hash),
         pathOf: (id) => directories.pathOf(id),
@@ -169,10 +186,31 @@ class SharedFolder implements Folder {
     const { watcher, transfers, merging } = this
     const hasher = createHasher(env.clock, filesystem, parts.workers)
     const applier = createApplier(filesystem, this.versions)
+    const durability = createDurability(this.env, filesystem)
     const world = { ignore: this.ignore.rules, nowMs: () => env.clock.nowMs() }
-    const shared = { tree, filesystem, directories, watcher, problems, hasher, applier, transfers, totals, merging, bases }
+    const shared = {
+      tree,
+      filesystem,
+      directories,
+      watcher,
+      problems,
+      hasher,
+      applier,
+      transfers,
+      totals,
+      merging,
+      bases,
+      durability,
+    }
     this.passes = createPasses(env, { ...shared, ...world }, this.settings)
-    this.scope.own(tree.onChanged((parentIds) => inbox.add(parentIds)))
+    this.scope.own(
+      tree.onChanged((parentIds, isOwn) => {
+        this.passes.changed(parentIds)
+        if (isOwn) inbox.add(parentIds)
+        else inbox.addUrgent(parentIds)
+      }),
+    )
+    this.scope.spawn('durability', (signal) => durability.run(signal))
     this.scope.spawn('bases', (signal) => bases.run(signal))
     this.scope.spawn('rounds', (signal) => this.loop(signal))
     this.scope.spawn('sweep', (signal) => this.sweep(signal))
@@ -242,10 +280,22 @@ class SharedFolder implements Folder {
     this.inbox.addAll()
     for (;;) {
       await this.inbox.wait(signal, this.isPaused)
-      await sleep(this.env.clock, this.settings.coalesceMs, signal)
+      await this.gather(signal)
       if (!this.isPaused && this.inbox.hasWork) await this.round(signal)
+      this.roundEndMs = this.env.clock.monotonicMs()
       this.settle()
     }
+  }
+
+  /**
+   * News of others and contents that came are whole: a round begins at once. Hints of the disk come one by one: the first
+   * after a silence waits a moment for the rest of the same write, those in a stream of them longer.
+   */
+  private async gather(signal: AbortSignal): Promise<void> {
+    if (this.inbox.isUrgent) return
+    const { coalesceMs } = this.settings
+    const isQuiet = this.env.clock.monotonicMs() - this.roundEndMs > quietMs
+    await sleep(this.env.clock, isQuiet ? Math.min(leadMs, coalesceMs) : coalesceMs, signal)
   }
 
   private async round(signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts'
 import { sleep } from '../base/clock.ts'
 import { SkeinError } from '../base/errors.ts'
-import { type BlobHash, createBlobHasher } from '../blobs/hash.ts'
+import { type BlobHash, createBlobHasher, hashOf } from '../blobs/hash.ts'
 import { type FileStat, type Filesystem, sameSignature } from './filesystem.ts'
 import type { HashWorkers } from './hash-workers.ts'
 
@@ -38,6 +38,8 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
     return hasher.digest()
   }
   const once = async (path: string, signal: AbortSignal): Promise<Hashed | undefined> => {
+    const small = await filesystem.readSmall(path, inlineBytes)
+    if (small !== undefined) return { hash: hashOf(small.bytes), stat: small.stat }
     const before = await filesystem.lstat(path)
     if (before === undefined) throw new SkeinError('not.found', `"${path}" is gone`)
     if (before.kind !== 'file') throw new SkeinError('file.changed', `"${path}" is no regular file any more`)

@@ -36,6 +36,7 @@ const depthMax = 32
 const plainPattern = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
 const escapePattern = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 // No alternation under a star here: on a string of a megabyte it would run out of stack
+// oxlint-disable-next-line no-control-regex -- because: RFC 8259 forbids exactly these
 const stringRunPattern = /[^"\\\u0000-\u001f]*/y
 const spacePattern = /[ \t\r\n]*/y
 
@@ -137,7 +138,8 @@ class JsonParser {
 
   private scalar(): string | undefined {
     const start = this.at
-    if (this.text[start] !== '"') return this.take(plainPattern) === '' ? undefined : this.text.slice(start, this.at)
+    if (this.text[start] !== '"')
+      return this.take(plainPattern) === '' ? undefined : this.text.slice(start, this.at)
     this.at++
     for (;;) {
       this.take(stringRunPattern)

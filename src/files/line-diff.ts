@@ -203,7 +203,10 @@ function settle(base: Int32Array, side: Int32Array, hunks: readonly BareHunk[]):
     settled.push({ baseStart, baseEnd, sideStart, sideEnd, reachStart: baseStart })
   }
   settled.reverse()
-  return settled.map((hunk, index) => ({ ...hunk, reachStart: reachOf(base, side, hunk, settled[index - 1]) }))
+  return settled.map((hunk, index) => ({
+    ...hunk,
+    reachStart: reachOf(base, side, hunk, settled[index - 1]),
+  }))
 }
 
 /** A run can move down by a line when the line after it equals its first. An empty run can go anywhere. */

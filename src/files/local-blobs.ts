@@ -1,5 +1,6 @@
 /** Contents of a folder for other devices, read where they lie: found by hash in the index. */
 import { hasCode } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/server.ts'
 import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
@@ -19,8 +20,15 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
   for (const row of await places.tree.rowsWithHash(hash)) {
     const parent = places.pathOf(row.parentId)
     if (parent === undefined || row.kind !== 'file') continue
+    const path = joinPath(parent, row.diskName)
     try {
-      const file = await places.filesystem.open(joinPath(parent, row.diskName), 'read')
+      const small =
+        row.size <= limits.blobChunkBytes ? await places.filesystem.readSmall(path, row.size) : undefined
+      if (small !== undefined) {
+        if (sameSignature(small.stat, row)) return blobOf(small.bytes)
+        continue
+      }
+      const file = await places.filesystem.open(path, 'read')
       if (sameSignature(await file.stat(), row)) {
         return {
           sizeBytes: row.size,
@@ -44,9 +52,13 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
     }
   }
   const bytes = await places.kept(hash)
-  if (bytes === undefined) return undefined
+  return bytes === undefined ? undefined : blobOf(bytes)
+}
+
+function blobOf(bytes: Uint8Array): OpenBlob {
   return {
     sizeBytes: bytes.byteLength,
+    bytes,
     read: async (into, position) => {
       const part = bytes.subarray(position, position + into.byteLength)
       into.set(part)

@@ -66,7 +66,10 @@ function mergeValues(
   return mergeObjects(base, sides)
 }
 
-function mergeObjects(base: Placed | undefined, sides: readonly (Placed | undefined)[]): Composed | undefined {
+function mergeObjects(
+  base: Placed | undefined,
+  sides: readonly (Placed | undefined)[],
+): Composed | undefined {
   const objects = sides.map((side) => (side?.node.kind === 'object' ? side.node : undefined))
   if (base !== undefined && base.node.kind !== 'object') return undefined
   const [primary] = sides
@@ -138,9 +141,7 @@ function renderValue(merged: Merged, depth: number, style: Style): string {
   if (!isComposed(merged)) return slice(merged, style)
   const { tree, node } = merged.primary
   const pad = style.lineEnd + style.unit.repeat(depth)
-  const members = [...merged.members].map(
-    ([key, value]) => `${key}: ${renderValue(value, depth + 1, style)}`,
-  )
+  const members = [...merged.members].map(([key, value]) => `${key}: ${renderValue(value, depth + 1, style)}`)
   if (members.length === 0) return '{}'
   const isInline = node.end - node.start > 2 && !tree.text.slice(node.start, node.end).includes('\n')
   if (isInline) return `{ ${members.join(', ')} }`

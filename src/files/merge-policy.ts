@@ -76,7 +76,15 @@ const neverPatterns = [
   /\.tfvars/,
 ]
 
-const jsonExtensions = new Set(['json', 'jsonc', 'json5', 'webmanifest', 'code-workspace', 'geojson', 'ipynb'])
+const jsonExtensions = new Set([
+  'json',
+  'jsonc',
+  'json5',
+  'webmanifest',
+  'code-workspace',
+  'geojson',
+  'ipynb',
+])
 const jsonNames = new Set(['.babelrc', '.swcrc', '.jshintrc'])
 
 /** @param path below the folder's root, parts separated by '/'. */

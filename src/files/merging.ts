@@ -195,7 +195,13 @@ class FolderMerging implements Merging {
    * What all sides were edited from: told by their records where they agree, so the same on every device; else the
    * content of the version that they have in common, as far as this device has seen it.
    */
-  private async baseOf({ nodeId, parentId, name, versions, common }: Conflict): Promise<BlobHash | undefined> {
+  private async baseOf({
+    nodeId,
+    parentId,
+    name,
+    versions,
+    common,
+  }: Conflict): Promise<BlobHash | undefined> {
     const [first, ...others] = versions
     const told = first?.baseHash
     if (told !== undefined && others.every(({ baseHash }) => baseHash === told)) return told

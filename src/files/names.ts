@@ -7,6 +7,8 @@ import { limits } from '../base/limits.ts'
 
 /** Our folder inside each root: staging, versions, marker. Never synced under any spelling. */
 export const internalFolder = '.skein'
+/** Contents on their way to their places; a file there has no place yet. */
+export const stagingFolder = `${internalFolder}/tmp`
 export const ignoreFile = '.skeinignore'
 /** Names of files set aside for a moment while a ring of renames is undone. */
 export const parkedPrefix = '.skein-parked-'

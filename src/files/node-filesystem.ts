@@ -2,9 +2,10 @@
  * The Filesystem seam over node:fs. Metadata calls are synchronous: microseconds on a local disk, where the
  * promise version costs 5-7 times as much; content and fsync, which may take long, run in Node's thread pool.
  */
+import { execFile } from 'node:child_process'
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
-import { SkeinError } from '../base/errors.ts'
+import { hasCode, SkeinError } from '../base/errors.ts'
 import { type ContainedRoot, createContainedRoot } from './contained-path.ts'
 import { filesystemError } from './filesystem-error.ts'
 import {
@@ -12,9 +13,11 @@ import {
   type FileKind,
   type FileStat,
   type Filesystem,
+  type NewFile,
   type OpenFile,
   parentOf,
   sameSignature,
+  type SmallFile,
   type WatchEvent,
 } from './filesystem.ts'
 
@@ -25,6 +28,7 @@ const readAt = promisify(fs.read)
 const writeAt = promisify(fs.write)
 const syncHandle = promisify(fs.fsync)
 const closeHandle = promisify(fs.close)
+const runFile = promisify(execFile)
 
 /** @param root absolute path of an existing directory; the root itself may be reached through symlinks. */
 export function createNodeFilesystem(root: string): Filesystem {
@@ -54,6 +58,9 @@ export function createNodeFilesystem(root: string): Filesystem {
         decodeTarget(fs.readlinkSync(absolute, { encoding: 'buffer' })),
       ),
     open: (path, mode) => run('open', path, (absolute) => openFile(absolute, path, mode)),
+    readSmall: (path, maxBytes) => run('read', path, (absolute) => readSmall(absolute, path, maxBytes)),
+    createSmall: (path, bytes, file) => run('write', path, (absolute) => createSmall(absolute, bytes, file)),
+    syncAll: (files, directories) => syncAll(root, contained, files, directories),
     makeDirectory: (path) => run('make the directory', path, (absolute) => fs.mkdirSync(absolute)),
     makeSymlink: (target, path) => run('make the link', path, (absolute) => fs.symlinkSync(target, absolute)),
     link: (from, to) =>
@@ -63,7 +70,7 @@ export function createNodeFilesystem(root: string): Filesystem {
     renameIf: (from, to, expected) =>
       run('rename', to, (toAbsolute) =>
         contained.within(from, (fromAbsolute) => {
-          if (expected === undefined) return renameToNothing(fromAbsolute, toAbsolute)
+          if (expected === undefined) return renameToNothing(fromAbsolute, toAbsolute, contained.forget)
           const found = statOrAbsent(toAbsolute)
           if (found === undefined || !sameSignature(found, expected)) return false
           fs.renameSync(fromAbsolute, toAbsolute)
@@ -71,7 +78,11 @@ export function createNodeFilesystem(root: string): Filesystem {
         }),
       ),
     unlink: (path) => run('remove', path, (absolute) => fs.unlinkSync(absolute)),
-    removeDirectory: (path) => run('remove the directory', path, (absolute) => fs.rmdirSync(absolute)),
+    removeDirectory: (path) =>
+      run('remove the directory', path, (absolute) => {
+        fs.rmdirSync(absolute)
+        contained.forget()
+      }),
     setMode: (path, mode) => run('set the mode of', path, (absolute) => setModeNoFollow(absolute, mode)),
     syncDirectory: (path) => syncDirectory(contained, path),
     watch: (path, listener) => watchDirectory(contained, path, listener),
@@ -202,6 +213,83 @@ function openFile(absolute: string, path: string, mode: 'read' | 'write' | 'crea
   }
 }
 
+function readSmall(absolute: string, path: string, maxBytes: number): SmallFile | undefined {
+  const handle = fs.openSync(absolute, O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0))
+  try {
+    const before = fs.fstatSync(handle, { bigint: true })
+    if (!before.isFile()) throw new SkeinError('file.changed', `"${path}" is no regular file`)
+    if (before.size > BigInt(maxBytes)) return undefined
+    const bytes = new Uint8Array(Number(before.size) + 1)
+    let done = 0
+    while (done < bytes.byteLength) {
+      const got = fs.readSync(handle, bytes, done, bytes.byteLength - done, done)
+      if (got === 0) break
+      done += got
+    }
+    const stat = toStat(fs.fstatSync(handle, { bigint: true }))
+    const isSame = sameSignature(stat, toStat(before)) && done === stat.size
+    return isSame ? { bytes: bytes.subarray(0, done), stat } : undefined
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
+function createSmall(absolute: string, bytes: Uint8Array, { mode, mtimeNs }: NewFile): void {
+  const handle = fs.openSync(absolute, O_RDWR | O_CREAT | O_EXCL | (O_NOFOLLOW ?? 0), 0o600)
+  try {
+    for (let done = 0; done < bytes.byteLength;)
+      done += fs.writeSync(handle, bytes, done, bytes.byteLength - done, done)
+    fs.fchmodSync(handle, mode)
+    const seconds = Number(mtimeNs) / 1e9
+    fs.futimesSync(handle, seconds, seconds)
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
+/** From so many files on the whole file system is synced: one journal commit instead of one a file. */
+const syncAllFrom = 32
+
+async function syncAll(
+  root: string,
+  contained: ContainedRoot,
+  files: readonly string[],
+  directories: readonly string[],
+): Promise<void> {
+  if (files.length >= syncAllFrom && process.platform === 'linux') {
+    try {
+      // Node has no syncfs; coreutils do
+      await runFile('sync', ['-f', root])
+      return
+    } catch {
+      // because: without that program each file is synced by itself
+    }
+  }
+  for (const path of files) {
+    let handle: number
+    try {
+      handle = contained.within(path, (absolute) =>
+        fs.openSync(absolute, O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)),
+      )
+    } catch (error) {
+      if (isAbsence(error)) continue
+      throw filesystemError(error, 'sync', path)
+    }
+    try {
+      await syncHandle(handle)
+    } finally {
+      await closeHandle(handle)
+    }
+  }
+  for (const path of directories) {
+    try {
+      await syncDirectory(contained, path)
+    } catch (error) {
+      if (!hasCode(error, 'not.found', 'file.changed')) throw error
+    }
+  }
+}
+
 async function readFully(handle: number, into: Uint8Array, position: number): Promise<number> {
   let done = 0
   while (done < into.byteLength) {
@@ -221,7 +309,7 @@ async function writeFully(handle: number, bytes: Uint8Array, position: number): 
 }
 
 /** link + unlink instead of rename: the kernel refuses when anything stands at `to`, so no check can be too early. */
-function renameToNothing(from: string, to: string): boolean {
+function renameToNothing(from: string, to: string, onDirectory: () => void): boolean {
   const source = fs.lstatSync(from)
   if (!source.isDirectory()) {
     try {
@@ -237,6 +325,7 @@ function renameToNothing(from: string, to: string): boolean {
   }
   if (statOrAbsent(to) !== undefined) return false
   fs.renameSync(from, to)
+  if (source.isDirectory()) onDirectory()
   return true
 }
 

@@ -6,9 +6,8 @@ import type { Random } from '../base/random.ts'
 import { rowFor } from './apply.ts'
 import { ensureDirectory, type Filesystem } from './filesystem.ts'
 import type { FolderTree } from './folder-tree.ts'
-import { internalFolder } from './names.ts'
+import { internalFolder, stagingFolder } from './names.ts'
 import { judgeRoot } from './safety.ts'
-import { stagingFolder } from './transfers.ts'
 
 export const markerFile = `${internalFolder}/marker`
 

@@ -97,6 +97,15 @@ class SpaceFolderTree implements FolderTree {
     return this.rowAt(indexPath(parentId, name))
   }
 
+  async rowsAt(
+    places: readonly { readonly parentId: string; readonly name: string }[],
+  ): Promise<readonly (SyncedRow | undefined)[]> {
+    const found = await this.space.index.getMany(
+      places.map(({ parentId, name }) => indexPath(parentId, name)),
+    )
+    return found.map((row) => (row === undefined ? undefined : toSyncedRow(row)))
+  }
+
   async rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]> {
     const rows: SyncedRow[] = []
     for (const path of this.byHash.paths(hash)) {
@@ -123,8 +132,13 @@ class SpaceFolderTree implements FolderTree {
     }
   }
 
-  onChanged(listener: (parentIds: readonly string[]) => void): Disposable {
-    return this.space.on('changed', ({ directories }) => listener(directories))
+  onChanged(listener: (parentIds: readonly string[], isOwn: boolean) => void): Disposable {
+    return this.space.on('changed', ({ directories, origins }) =>
+      listener(
+        directories,
+        origins.every((origin) => origin.kind === 'local'),
+      ),
+    )
   }
 
   private async rowAt(path: string): Promise<SyncedRow | undefined> {

@@ -1,27 +1,33 @@
 /**
- * Contents on their way into staging: each hash once, small ones many at a time, large ones few. A finished one waits in
- * `.skein/tmp/<hash>`, verified, until its place is looked at again; a broken one goes on there later.
+ * Contents on their way here: each hash once, small ones many at a time, large ones few. A small one waits in memory, a
+ * large one in `.skein/tmp/<hash>`, verified, until its place is looked at again; a broken large one goes on there later.
  */
 import { backoffMs } from '../base/backoff.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, type SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobFile, Wanted } from '../blobs/download.ts'
-import { type BlobHash, createBlobHasher, isBlobHash } from '../blobs/hash.ts'
+import { type BlobHash, createBlobHasher, hashOf, isBlobHash } from '../blobs/hash.ts'
 import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { DiskTask } from './decide.ts'
 import type { Directories } from './directories.ts'
 import type { FolderTree } from './folder-tree.ts'
-import { internalFolder } from './names.ts'
+import { stagingFolder } from './names.ts'
 import { type Problem, problemText } from './problems.ts'
 import type { NamedPlace } from './scan.ts'
 import type { Versions } from './versions.ts'
 
 /** Gets a content from any other device into `file`; see blobs/exchange.ts. */
 export type FetchContent = (wanted: Wanted, file: BlobFile) => Promise<void>
+/** Gets a small content from any other device; see blobs/exchange.ts. */
+export type FetchSmall = (wanted: Wanted) => Promise<Uint8Array>
+/** A complete content: in memory, or the path of a staged file. Neither is fsynced. */
+export type StagedContent = Uint8Array | string
 
-/** A place that waits for a content. */
+/** A place that waits for a content, and what was planned for it. */
 export interface Waiting extends NamedPlace {
   readonly path: string
+  readonly task: DiskTask
 }
 
 /** A place whose content is staged. */
@@ -31,9 +37,9 @@ export interface ReadyPlace extends Waiting {
 
 export interface Transfers extends AsyncDisposable {
   want(place: Waiting, hash: BlobHash, sizeBytes: number): void
-  /** Staged path of a content that is complete, undefined while it is not. */
-  staged(hash: BlobHash): string | undefined
-  /** The staged file was moved to its place. */
+  /** A content that is complete, undefined while it is not. */
+  staged(hash: BlobHash): StagedContent | undefined
+  /** The staged file was moved to its place; a content in memory stays for other places until it is discarded. */
   used(hash: BlobHash): void
   /** Of the places in these directories only the wanted ones (row keys) still wait. */
   retain(parentIds: ReadonlySet<string>, wanted: ReadonlySet<string>): void
@@ -59,8 +65,6 @@ export interface TransferEvents {
   onFailed(places: readonly Waiting[]): void
 }
 
-export const stagingFolder = `${internalFolder}/tmp`
-
 interface Job {
   readonly hash: BlobHash
   readonly sizeBytes: number
@@ -75,8 +79,10 @@ interface Job {
 const retryBackoff = { firstMs: 100, maxMs: 30_000 }
 
 type JobSize = 'small' | 'large'
-const smallBytes = 1024 * 1024
-const atOnce = { small: 32, large: 4 } as const
+const smallBytes = limits.blobChunkBytes
+/** Small ones that wait in memory; above it no more are asked for until some are in place. */
+const heldBytesMax = 32 * 1024 * 1024
+const atOnce = { small: 192, large: 4 } as const
 
 export interface TransferParts {
   readonly tree: FolderTree
@@ -84,6 +90,7 @@ export interface TransferParts {
   readonly directories: Directories
   readonly versions: Versions
   readonly fetch: FetchContent
+  readonly fetchSmall: FetchSmall
   /** Small contents that stand nowhere in the tree: merged ones, above all. */
   kept(hash: BlobHash): Promise<Uint8Array | undefined>
 }
@@ -98,7 +105,9 @@ class StagedTransfers implements Transfers {
   private readonly events: TransferEvents
   private readonly jobs = new Map<BlobHash, Job>()
   private readonly byPlace = new Map<string, Job>()
-  private readonly ready = new Map<BlobHash, string>()
+  private readonly ready = new Map<BlobHash, StagedContent>()
+  /** Bytes of contents in memory, those on their way included. */
+  private heldBytes = 0
   private readonly running = new Set<Promise<void>>()
   private readonly timers = new Set<Disposable>()
   /** Jobs that may start, in order; apart from all jobs, so that a start costs the same however many wait. */
@@ -144,12 +153,12 @@ class StagedTransfers implements Transfers {
     this.pump()
   }
 
-  staged(hash: BlobHash): string | undefined {
+  staged(hash: BlobHash): StagedContent | undefined {
     return this.ready.get(hash)
   }
 
   used(hash: BlobHash): void {
-    this.ready.delete(hash)
+    if (typeof this.ready.get(hash) === 'string') this.ready.delete(hash)
   }
 
   async sweep(): Promise<void> {
@@ -160,9 +169,12 @@ class StagedTransfers implements Transfers {
   }
 
   async discard(hash: BlobHash): Promise<void> {
-    const path = this.ready.get(hash)
+    const content = this.ready.get(hash)
     this.ready.delete(hash)
-    if (path !== undefined && !this.jobs.has(hash)) await this.parts.filesystem.unlink(path)
+    if (content instanceof Uint8Array) {
+      this.heldBytes -= content.byteLength
+      this.pump()
+    } else if (content !== undefined && !this.jobs.has(hash)) await this.parts.filesystem.unlink(content)
   }
 
   retain(parentIds: ReadonlySet<string>, wanted: ReadonlySet<string>): void {
@@ -215,6 +227,7 @@ class StagedTransfers implements Transfers {
   private pump(): void {
     for (const kind of ['small', 'large'] as const) {
       while (!this.isDisposed && this.active[kind] < atOnce[kind]) {
+        if (kind === 'small' && this.heldBytes >= heldBytesMax) break
         const job = this.startable[kind].shift()
         if (job === undefined) break
         if (job.state === 'queued' && this.jobs.get(job.hash) === job) this.start(job, kind)
@@ -236,8 +249,8 @@ class StagedTransfers implements Transfers {
 
   private async run(job: Job): Promise<void> {
     try {
-      const path = await this.bring(job)
-      this.ready.set(job.hash, path)
+      const content = job.sizeBytes <= smallBytes ? await this.bringSmall(job) : await this.bring(job)
+      this.ready.set(job.hash, content)
       this.drop(job)
       if (job.places.size === 0) await this.discard(job.hash)
       else this.events.onReady([...job.places.values()].map((place) => ({ ...place, hash: job.hash })))
@@ -254,6 +267,23 @@ class StagedTransfers implements Transfers {
     }
   }
 
+  private async bringSmall(job: Job): Promise<Uint8Array> {
+    const { hash, sizeBytes, abort } = job
+    // Held before it arrives, or all that are on their way could be too many
+    this.heldBytes += sizeBytes
+    try {
+      const local = await findLocal(this.parts, job)
+      if (local !== undefined) return local
+      const onProgress = (bytes: number): void => {
+        this.doneBytes += bytes
+      }
+      return await this.parts.fetchSmall({ hash, sizeBytes, signal: abort.signal, onProgress })
+    } catch (error) {
+      this.heldBytes -= sizeBytes
+      throw error
+    }
+  }
+
   private async bring(job: Job): Promise<string> {
     const { filesystem, fetch } = this.parts
     const path = joinPath(stagingFolder, job.hash)
@@ -265,8 +295,6 @@ class StagedTransfers implements Transfers {
       }
       await fetch({ hash: job.hash, sizeBytes: job.sizeBytes, signal: job.abort.signal, onProgress }, file)
     }
-    // Many at once here, so that the round that puts it in place does not wait for the disk file by file
-    await file.sync()
     return path
   }
 
@@ -279,6 +307,21 @@ class StagedTransfers implements Transfers {
     })
     this.timers.add(timer)
   }
+}
+
+/** A small content that stands elsewhere in this folder, or in versions. */
+async function findLocal(parts: TransferParts, job: Job): Promise<Uint8Array | undefined> {
+  const kept = await parts.kept(job.hash)
+  if (kept?.byteLength === job.sizeBytes) return kept.slice()
+  for (const path of await localPaths(parts, job.hash)) {
+    try {
+      const small = await parts.filesystem.readSmall(path, job.sizeBytes)
+      if (small?.bytes.byteLength === job.sizeBytes && hashOf(small.bytes) === job.hash) return small.bytes
+    } catch (error) {
+      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
+    }
+  }
+  return undefined
 }
 
 /** The same content may stand elsewhere in this folder, or in versions: it costs no network. */

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { hasCode } from '../base/errors.ts'
-import type { BlobHash } from '../blobs/hash.ts'
+import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { Random } from '../base/random.ts'
 import { encodeId } from '../base/ids.ts'
 import {
@@ -55,6 +55,8 @@ class FolderVersions implements Versions {
   private readonly filesystem: Filesystem
   private readonly clock: Clock
   private readonly random: Random
+  /** Kept paths by hash; what is gone meanwhile is found out when it is asked for. */
+  private byHash: Promise<Map<string, string[]>> | undefined
 
   constructor(filesystem: Filesystem, clock: Clock, random: Random) {
     this.filesystem = filesystem
@@ -113,14 +115,28 @@ class FolderVersions implements Versions {
   }
 
   async find(hash: BlobHash): Promise<readonly string[]> {
+    this.byHash ??= this.readHashes()
     const found: string[] = []
-    for (const day of await this.days()) {
-      const folder = joinPath(versionsFolder, day)
-      for (const { name } of await this.filesystem.readDirectory(folder)) {
-        if (name.endsWith(`~${hash}`)) found.push(joinPath(folder, name))
-      }
+    for (const kept of (await this.byHash).get(hash) ?? []) {
+      if ((await this.filesystem.lstat(kept)) !== undefined) found.push(kept)
     }
     return found
+  }
+
+  /** Asked for each content that is wanted: the directories are read once, then kept in mind. */
+  private async readHashes(): Promise<Map<string, string[]>> {
+    const byHash = new Map<string, string[]>()
+    try {
+      for (const day of await this.days()) {
+        const folder = joinPath(versionsFolder, day)
+        for (const { name } of await this.filesystem.readDirectory(folder))
+          noteHash(byHash, joinPath(folder, name))
+      }
+    } catch (error) {
+      this.byHash = undefined
+      throw error
+    }
+    return byHash
   }
 
   async restore(version: Version, path: string): Promise<void> {
@@ -167,6 +183,7 @@ class FolderVersions implements Versions {
     const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}~${hash ?? ''}`)
     await using info = await this.filesystem.open(`${kept}${infoSuffix}`, 'create')
     await info.write(new TextEncoder().encode(path), 0)
+    if (this.byHash !== undefined) noteHash(await this.byHash, kept)
     return kept
   }
 
@@ -179,6 +196,14 @@ class FolderVersions implements Versions {
     const entries = await this.filesystem.readDirectory(versionsFolder)
     return entries.filter((entry) => entry.stat?.kind === 'directory').map((entry) => entry.name)
   }
+}
+
+function noteHash(byHash: Map<string, string[]>, kept: string): void {
+  const hash = kept.slice(kept.lastIndexOf('~') + 1)
+  if (!isBlobHash(hash)) return
+  const known = byHash.get(hash)
+  if (known === undefined) byHash.set(hash, [kept])
+  else known.push(kept)
 }
 
 const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)

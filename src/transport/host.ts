@@ -183,7 +183,11 @@ function serve(env: Env, registrar: Registrar, table: ConnectionTable, service: 
     void channel.closed.then((error) => {
       // Ended by us over what the other side sent: said with its key, or nobody would know who it was
       if (!hasCode(error, 'codec.invalid', 'codec.version', 'limit.exceeded')) return
-      env.log.warn('a peer broke the protocol', { protocol, peerId: connection.peerId, ...errorFields(error) })
+      env.log.warn('a peer broke the protocol', {
+        protocol,
+        peerId: connection.peerId,
+        ...errorFields(error),
+      })
     })
     const run = async (): Promise<void> => handler(channel, connection)
     run().catch((error: unknown) => {

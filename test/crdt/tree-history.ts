@@ -195,7 +195,9 @@ class RandomHistory implements History {
     const versions = (await this.at(device).space.node(nodeId))?.versions ?? []
     if (versions.length < 2 || versions.some((version) => version.kind !== 'file')) return []
     const parts = new Set(versions.flatMap(({ hash = '' }) => [...this.partsOf(hash)]))
-    const hash = createHash('sha256').update([...parts].sort().join()).digest('base64url')
+    const hash = createHash('sha256')
+      .update([...parts].sort().join())
+      .digest('base64url')
     const data = { ...fileData('merged'), hash }
     this.merged.set(hash, parts)
     return [{ kind: 'merge', nodeId, sides: versions.map((version) => version.versions), data }]

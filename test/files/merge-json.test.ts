@@ -53,7 +53,9 @@ describe('merging JSON', () => {
   test('what nobody touched keeps its bytes: big numbers, inline lists, escapes; new things their place', () => {
     const base = '{\n\t"id": 12345678901234567890,\n\t"lib": ["a", "b"],\n\t"text": "\\u0041",\n\t"z": {}\n}'
     const a = base.replace('"z": {}', '"z": {},\n\t"x": { "deep": [1,\n\t\t2] }')
-    const b = base.replace('"lib": ["a", "b"]', '"lib": ["a", "b", "c"]').replace('"z": {}', '"z": {"y": 1.0}')
+    const b = base
+      .replace('"lib": ["a", "b"]', '"lib": ["a", "b", "c"]')
+      .replace('"z": {}', '"z": {"y": 1.0}')
     const merged = merge(base, a, b) ?? ''
     expect(merged).toContain('"id": 12345678901234567890')
     expect(merged).toContain('"lib": ["a", "b", "c"]')
@@ -70,7 +72,9 @@ describe('merging JSON', () => {
     expect(JSON.parse(merged)).toEqual({ a: { b: 2 }, c: 1, d: { e: { f: 1 } } })
     const isTabs = merged.includes('\t')
     expect(merged.includes('    ')).toBe(!isTabs)
-    expect(merged.split('\n').length - 1).toBe(isTabs ? merged.split('\r\n').length - 1 : merged.split('\n').length - 1)
+    expect(merged.split('\n').length - 1).toBe(
+      isTabs ? merged.split('\r\n').length - 1 : merged.split('\n').length - 1,
+    )
   })
 
   test('names like __proto__ are keys like others', () => {
@@ -80,7 +84,14 @@ describe('merging JSON', () => {
   })
 
   test('no JSON, a key twice, comments or too deep: not merged by structure', () => {
-    for (const bad of ['{"a":1,}', '{"a":1,"a":2}', '// x\n{"a":1}', '['.repeat(40) + ']'.repeat(40), '{"a":01}', ''])
+    for (const bad of [
+      '{"a":1,}',
+      '{"a":1,"a":2}',
+      '// x\n{"a":1}',
+      '['.repeat(40) + ']'.repeat(40),
+      '{"a":01}',
+      '',
+    ])
       expect(merge('{"a":1}', bad, '{"a":3}')).toBeUndefined()
     expect(parseJson('// x\n{"a":[1,/* y */],}', true)).toBeDefined()
     expect(parseJson('{"a":1,"a":2}', true)).toBeUndefined()
@@ -104,15 +115,21 @@ describe('merging JSON', () => {
       runs,
     )
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json().map((text) => text.slice(1))), (text) => {
-        let isJson = true
-        try {
-          JSON.parse(text)
-        } catch {
-          isJson = false
-        }
-        if (!isJson) expect(parseJson(text)).toBeUndefined()
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json().map((text) => text.slice(1)),
+        ),
+        (text) => {
+          let isJson = true
+          try {
+            JSON.parse(text)
+          } catch {
+            isJson = false
+          }
+          if (!isJson) expect(parseJson(text)).toBeUndefined()
+        },
+      ),
       runs,
     )
   })
@@ -207,7 +224,7 @@ describe('differences of lines', () => {
 
 /** Length of a longest common subsequence, the slow and certain way. */
 function commonLength(a: Int32Array, b: Int32Array): number {
-  let row = new Array<number>(b.length + 1).fill(0)
+  let row = Array.from({ length: b.length + 1 }, () => 0)
   for (const one of a) {
     const next = [0]
     for (const [at, other] of b.entries())

@@ -51,7 +51,10 @@ describe('merging lines', () => {
   })
 
   test('20 and 20 edits in 10,300 lines: every edit is in the result', () => {
-    const base = Array.from({ length: 10_300 }, (_, line) => `${line % 7 === 0 ? '}' : `line ${line % 900}`}\n`)
+    const base = Array.from(
+      { length: 10_300 },
+      (_, line) => `${line % 7 === 0 ? '}' : `line ${line % 900}`}\n`,
+    )
     const a = base.with(0, 'first\n')
     const b = [...base]
     for (let edit = 0; edit < 20; edit++) {
@@ -89,7 +92,9 @@ const edited = (base: string): fc.Arbitrary<string> =>
     .map((edits) => {
       const lines = [...splitLines(base)]
       for (const [at, removed, added] of edits) lines.splice(at % (lines.length + 1), removed, ...added)
-      return lines.map((one, at) => (at < lines.length - 1 && !one.endsWith('\n') ? `${one}\n` : one)).join('')
+      return lines
+        .map((one, at) => (at < lines.length - 1 && !one.endsWith('\n') ? `${one}\n` : one))
+        .join('')
     })
 const family = (sides: number): fc.Arbitrary<readonly [string, ...string[]]> =>
   text.chain((base) => fc.tuple(fc.constant(base), ...Array.from({ length: sides }, () => edited(base))))
@@ -132,7 +137,12 @@ describe('merging lines, always', () => {
         if (merged === undefined) return
         merges++
         const [inBase, inA, inB, inMerged] = [base, a, b, merged].map((one) => count(splitLines(one)))
-        for (const one of new Set([...splitLines(base), ...splitLines(a), ...splitLines(b), ...splitLines(merged)])) {
+        for (const one of new Set([
+          ...splitLines(base),
+          ...splitLines(a),
+          ...splitLines(b),
+          ...splitLines(merged),
+        ])) {
           const of = (counts: Map<string, number> | undefined): number => counts?.get(one) ?? 0
           const byA = of(inA) - of(inBase)
           const byB = of(inB) - of(inBase)
@@ -192,7 +202,9 @@ describe('merging contents', () => {
     expect(contents(base, a, Uint8Array.of(...c, 0, 0x0a))).toBe('conflict')
     expect(contents(base, a, bytes(`a\nb\n${'x\n'.repeat(600_000)}`))).toBe('conflict')
     const key = '-----BEGIN OPENSSH PRIVATE KEY-----\n'
-    expect(contents(bytes(`${key}a\nb\nc\n`), bytes(`${key}A\nb\nc\n`), bytes(`${key}a\nb\nC\n`))).toBe('conflict')
+    expect(contents(bytes(`${key}a\nb\nc\n`), bytes(`${key}A\nb\nc\n`), bytes(`${key}a\nb\nC\n`))).toBe(
+      'conflict',
+    )
   })
 
   test('a byte order mark stays', () => {

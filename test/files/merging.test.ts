@@ -24,7 +24,9 @@ async function edit(device: Device, path: string, content: string): Promise<void
   await until(async () => {
     const entry = await device.space.lookup(path)
     const state = device.folder.status().state
-    return entry?.data.sizeBytes === Buffer.byteLength(content) && (state === 'in-sync' || state === 'waiting')
+    return (
+      entry?.data.sizeBytes === Buffer.byteLength(content) && (state === 'in-sync' || state === 'waiting')
+    )
   }, [device])
 }
 
@@ -164,7 +166,8 @@ describe('edits made apart', () => {
   test('package.json: neighbouring dependencies from both sides', async () => {
     await using pair = await createPair()
     const { a, b, link } = pair
-    const manifest = (dependencies: object): string => `${JSON.stringify({ name: 'x', dependencies }, null, 2)}\n`
+    const manifest = (dependencies: object): string =>
+      `${JSON.stringify({ name: 'x', dependencies }, null, 2)}\n`
     await writeFile(join(a.root, 'package.json'), manifest({ alpha: '1', omega: '1' }))
     await converged([a, b])
     await link.cut()
@@ -293,7 +296,9 @@ describe('three writers', () => {
     await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
     await link.heal()
     const all = await converged([a, b])
-    expect(new Set(Object.values(all))).toEqual(new Set([text({ 1: 'edited on a' }), text({ 6: 'edited on b' })]))
+    expect(new Set(Object.values(all))).toEqual(
+      new Set([text({ 1: 'edited on a' }), text({ 6: 'edited on b' })]),
+    )
     expect(await picture(a.root)).toEqual(all)
   })
 

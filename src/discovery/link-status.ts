@@ -14,6 +14,8 @@ export interface LinkStatus {
   readonly deviceId: DeviceId
   /** The key of the connection in use; the newest valid one when there is none. */
   readonly peerId: PeerId
+  /** Our own key of the connection in use. */
+  readonly ownPeerId: PeerId | undefined
   readonly state: LinkState['life']
   /** Monotonic ms at which `state` began. */
   readonly sinceMs: number
@@ -31,6 +33,7 @@ export function statusOf(link: MemberLink, newestKey: PeerId): LinkStatus {
   return {
     deviceId: link.deviceId,
     peerId: line?.peerId ?? newestKey,
+    ownPeerId: line?.ownPeerId,
     state: life,
     sinceMs,
     rttMs: line?.rttMs,

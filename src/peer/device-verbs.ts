@@ -55,8 +55,7 @@ export function createDeviceVerbs(env: Env, parts: DeviceParts): DeviceVerbs {
       return describe(entryOf(entry.deviceId))
     },
     async rotate() {
-      await roster.rotate()
-      await mesh.moveToNewKey()
+      await mesh.rotate(() => roster.rotate())
       await note('rotate', identity.deviceId, { peerId: identity.key.peerId })
       return { peerId: identity.key.peerId, overlapUntilMs: env.clock.nowMs() + limits.rotationOverlapMs }
     },

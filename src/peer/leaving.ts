@@ -17,6 +17,7 @@ import { codeOf, describeDiskError, syncDirectory } from './durable-file.ts'
 import { keepFormerKeys } from './former-keys.ts'
 import type { Home } from './home.ts'
 import type { Mesh } from './mesh.ts'
+import { retiredKeysRecord } from './retired-keys.ts'
 import type { Settings } from './settings.ts'
 
 /** Those in reach hear of it within a round trip; one that is frozen must not keep this device. */
@@ -53,6 +54,7 @@ const countUp = (mesh: Mesh): number => mesh.keeper.status().filter((link) => li
 export async function forgetMesh(env: Env, home: Home, settings: Settings): Promise<void> {
   const { keep } = home
   await keep.remove('spaces')
+  await keep.remove(retiredKeysRecord)
   await setAside(join(home.directory, 'data'))
   const identity = await createIdentity(env, keep, { name: settings.name, kind: settings.kind })
   const roster = await createRoster(env, keep, identity)

@@ -1,17 +1,14 @@
 /**
- * The mesh core of one peer: identity and roster, the libp2p host behind the gate, finding and keeping the other
- * members. Wires them to each other; holds no rule of its own. Key rotation lives here because it is about owning
- * hosts: the new key gets a host of its own, links move over one by one, the old host goes when nothing runs on it.
+ * The mesh core of one peer: the hosts behind the gate, finding and keeping the other members. Wires them to each other
+ * and to the roster; holds no rule of its own.
  */
 import { createEmitter } from '../base/events.ts'
 import type { Emitter } from '../base/events.ts'
 import type { Env } from '../base/env.ts'
 import { withLogScope } from '../base/env.ts'
-import { hasCode } from '../base/errors.ts'
 import type { DeviceId, PeerId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
 import type { Host, Membership } from '../base/link.ts'
-import { errorFields } from '../base/log.ts'
 import type { RpcMethods } from '../base/rpc-methods.ts'
 import { createRpcMethods } from '../base/rpc-methods.ts'
 import type { Scope } from '../base/scope.ts'
@@ -21,11 +18,14 @@ import { createFinder } from '../discovery/finder.ts'
 import type { Keeper, MemberSource } from '../discovery/keeper.ts'
 import { createKeeper } from '../discovery/keeper.ts'
 import type { LinkRemote } from '../discovery/line.ts'
-import { createLibp2pHost } from '../transport/host.ts'
+import type { ListenOptions } from '../transport/listeners.ts'
 import type { Identity } from './auth/keys.ts'
 import type { Roster } from './auth/roster.ts'
 import type { RosterDevice } from './auth/roster-state.ts'
 import { membersOf } from './auth/roster-state.ts'
+import type { KeyHosts } from './key-hosts.ts'
+import { openKeyHosts } from './key-hosts.ts'
+import { openRetiredKeys } from './retired-keys.ts'
 import type { ListenAddress, Settings } from './settings.ts'
 
 export interface MeshParts {
@@ -49,8 +49,8 @@ export interface Mesh {
   onHost(serve: (host: Host) => Disposable): Disposable
   /** To be called when the roster, the mesh keys or the pairing window changed. */
   refresh(): void
-  /** Brings up a host for the identity's present key and moves every link to it. */
-  moveToNewKey(): Promise<void>
+  /** Rotates this device's key by `perform` and moves every link to the new one. */
+  rotate(perform: () => Promise<void>): Promise<void>
 }
 
 /** For the removal to arrive at the removed: a round trip, far below the second in which it must be cut off. */
@@ -64,47 +64,29 @@ export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Pro
     deviceOf: (peerId) => roster.deviceOf(peerId),
     isPairingOpen: parts.isPairingOpen,
   }
-  const openHost = async (): Promise<Host> => {
-    const seed = identity.key.seed()
-    return createLibp2pHost(
-      outer,
-      { privateKey: seed, membership },
-      { listen: listenOf(parts.settings.listen) },
-    )
-  }
-  let host = scope.own(await openHost())
-  const servers = new Set<{ serve: (host: Host) => Disposable; handle: Disposable }>()
-  const finder = scope.own(
-    await createFinder(
-      outer,
-      {
-        keep: parts.keep,
-        self: () => ({ deviceId: identity.deviceId, peerId: host.peerId }),
-        addresses: () => host.addresses(),
-        meshKeys: parts.meshKeys,
-        isMember: (peerId) => roster.deviceOf(peerId) !== undefined,
-      },
-      parts.settings.interfaces === undefined ? {} : { interfaces: parts.settings.interfaces },
-    ),
-  )
-  const listen = parts.settings.listen.map((address) => address.host)
-  const datagrams = scope.own(await openDatagramSockets(env, listen))
+  const retired = await openRetiredKeys(parts.keep)
+  const listen = listenOf(parts.settings.listen)
+  const hosts = await openKeyHosts(outer, scope, { identity, roster, retired, membership, listen })
+  const finder = scope.own(await openFinder(outer, parts, hosts))
   const changes = createEmitter<{ changed: undefined }>(env.log)
   const methods = createRpcMethods<LinkRemote>()
+  const [oldest, ...newer] = [...hosts.former(), hosts.current()] as const
   const keeper = scope.own(
     createKeeper(
       outer,
       {
-        host,
+        host: oldest,
         members: memberSource(roster, identity.deviceId, changes),
         addressesOf: (peerId) => finder.addressesOf(peerId),
         learned: (peerId, address, outcome) => finder.learned(peerId, address, outcome),
         methods,
-        datagrams,
+        datagrams: scope.own(await openDatagramSockets(env, listen.addresses)),
       },
       { agent: parts.agent, name: identity.name },
     ),
   )
+  for (const host of newer) keeper.addHost(host)
+  hosts.follow(keeper)
   scope.own(finder.on('peer.sighted', ({ peerId }) => keeper.hint(peerId)))
   scope.own(finder.on('network.changed', () => keeper.networkChanged()))
   const refresh = (): void => {
@@ -119,52 +101,37 @@ export async function startMesh(outer: Env, scope: Scope, parts: MeshParts): Pro
       else scope.own(env.clock.setTimer(removalNewsMs, refresh))
     }),
   )
-
-  const retire = async (old: Host): Promise<void> => {
-    await keeper.retireHost(old.peerId)
-    await old[Symbol.asyncDispose]()
-  }
   return {
     keeper,
     finder,
     methods,
-    host: () => host,
+    host: () => hosts.current(),
+    onHost: (serve) => hosts.onCurrent(serve),
     refresh,
-    onHost(serve) {
-      const server = { serve, handle: serve(host) }
-      servers.add(server)
-      return {
-        [Symbol.dispose]: () => {
-          servers.delete(server)
-          server.handle[Symbol.dispose]()
-        },
-      }
-    },
-    async moveToNewKey() {
-      const old = host
-      host = scope.own(await openHost())
-      for (const server of servers) {
-        server.handle[Symbol.dispose]()
-        server.handle = server.serve(host)
-      }
-      keeper.addHost(host)
+    async rotate(perform) {
+      await hosts.rotate(keeper, perform)
       refresh()
-      scope.spawn('retire host', () =>
-        retire(old).catch((error: unknown) => {
-          // because: at the end of the peer every host is disposed anyway
-          if (!hasCode(error, 'cancelled')) env.log.warn('old host not retired', errorFields(error))
-        }),
-      )
     },
   }
 }
 
+function openFinder(env: Env, parts: MeshParts, hosts: KeyHosts): Promise<Finder> {
+  const { identity, roster, settings } = parts
+  return createFinder(
+    env,
+    {
+      keep: parts.keep,
+      self: () => ({ deviceId: identity.deviceId, peerId: hosts.current().peerId }),
+      addresses: () => hosts.current().addresses(),
+      meshKeys: parts.meshKeys,
+      isMember: (peerId) => roster.deviceOf(peerId) !== undefined,
+    },
+    settings.interfaces === undefined ? {} : { interfaces: settings.interfaces },
+  )
+}
+
 /** Ports are chosen per family; the same number serves both, and the next one TLS when it is given. */
-function listenOf(listen: readonly ListenAddress[]): {
-  addresses: readonly string[]
-  port: number
-  tlsPort: number
-} {
+function listenOf(listen: readonly ListenAddress[]): ListenOptions {
   const port = listen.find((address) => address.port !== 0)?.port ?? 0
   return { addresses: listen.map((address) => address.host), port, tlsPort: port === 0 ? 0 : port + 1 }
 }

@@ -122,6 +122,8 @@ export const limits = {
   pairConfirmMs: 120_000,
   /** Heartbeat period on control. */
   heartbeatMs: 500,
+  /** On a healthy connection only so often a heartbeat asks for an answer; the others are signs of life alone. */
+  answerEveryMs: 2_000,
   /** Nothing received for this long: probe. */
   suspectMs: 1_500,
   /** Nothing received for this long: down for others (soft: nothing is closed). */

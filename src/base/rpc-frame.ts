@@ -7,6 +7,7 @@
  *   4 item     value                                      5 end
  *   6 cancel                                              7 credit u32 more items allowed
  *   8 heartbeat (id = sequence)                           9 heartbeat answer
+ *   10 sign of life, not answered (id 0)
  */
 import type { Channel } from './channel.ts'
 import type { Validator } from './codec.ts'
@@ -24,6 +25,7 @@ export const frameType = {
   credit: 7,
   heartbeat: 8,
   pong: 9,
+  beat: 10,
 } as const
 
 /** Bytes before the rest. */

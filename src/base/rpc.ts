@@ -26,6 +26,8 @@ export interface Rpc extends AsyncDisposable {
   stream<T>(method: string, params: unknown, item: Validator<T>, options?: CallOptions): AsyncIterable<T>
   /** Sends a heartbeat frame; its answer is reported by `onRoundTrip`. */
   heartbeat(): void
+  /** Sends a sign of life that asks for no answer: half the cost of a heartbeat. */
+  beat(): void
   /** Called with the round-trip time of each answered heartbeat. */
   onRoundTrip(listener: (rttMs: number) => void): Disposable
   /** Monotonic ms of the last frame received; of the start before the first. */
@@ -68,6 +70,7 @@ export function createRpc<R>(env: Env, channel: Channel, methods: RpcMethods<R>,
     else if (kind === frameType.credit && rest.byteLength === 4) server.credit(id, readUint32(rest, 0))
     else if (kind === frameType.heartbeat) sendUnlessEnded(channel, newFrame(frameType.pong, id))
     else if (kind === frameType.pong) pong(id)
+    else if (kind === frameType.beat) return
     else throw new SkeinError('codec.version', `rpc frame of unknown type ${kind}`)
   })
   void channel.closed.then((cause) => {
@@ -89,6 +92,7 @@ export function createRpc<R>(env: Env, channel: Channel, methods: RpcMethods<R>,
       if (sentMs.size > heartbeatsKept) sentMs.delete(sentMs.keys().next().value ?? 0)
       sendUnlessEnded(channel, newFrame(frameType.heartbeat, sequence))
     },
+    beat: () => sendUnlessEnded(channel, newFrame(frameType.beat, 0)),
     onRoundTrip(listener) {
       roundTrips.add(listener)
       return { [Symbol.dispose]: () => void roundTrips.delete(listener) }

@@ -66,6 +66,8 @@ export class Line implements LineHandle {
   readonly #clock: Env['clock']
   #detector: DetectorState
   #bytesSeen: number
+  #askedMs = 0
+  #isAnswerOwed = true
   #channels = 0
   #drainSinceMs = 0
   #quietSinceMs: number | undefined
@@ -100,6 +102,7 @@ export class Line implements LineHandle {
             answered: () => onAnswer(this, this.step({ kind: 'pulsed' })),
           })
     this.rpc.onRoundTrip((rttMs) => {
+      this.#isAnswerOwed = false
       // Smoothed as TCP does (RFC 6298), so that one slow answer does not look like a slow link
       this.rttMs = this.rttMs === undefined ? rttMs : this.rttMs + (rttMs - this.rttMs) / 8
       this.#bytesSeen = connection.bytesRead() // because: those bytes are counted now, with the better time
@@ -132,9 +135,19 @@ export class Line implements LineHandle {
       this.#detectorOptions,
     )
     this.#detector = state
-    if (effects.includes('heartbeat')) this.rpc.heartbeat()
+    if (effects.includes('heartbeat')) this.#beat()
     if (effects.includes('pulse')) this.#sendPulse?.()
     return effects
+  }
+
+  /** An answer is asked for until one came, and then often enough for the round trip and to see a one-way network. */
+  #beat(): void {
+    const nowMs = this.#clock.monotonicMs()
+    const isDue = this.#isAnswerOwed || this.life !== 'up' || nowMs - this.#askedMs >= limits.answerEveryMs
+    if (!isDue) return this.rpc.beat()
+    this.#askedMs = nowMs
+    this.#isAnswerOwed = true
+    this.rpc.heartbeat()
   }
 
   /** Looks at the byte counter and the time. */

@@ -127,12 +127,6 @@ export const boolean: Validator<boolean> = (value, path) => {
   return value
 }
 
-/** A finite number. */
-export const number: Validator<number> = (value, path) => {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(path, 'a number')
-  return value
-}
-
 /** One of the given constants. */
 export function oneOf<const T extends string | number>(...allowed: readonly T[]): Validator<T> {
   return (value, path) => {

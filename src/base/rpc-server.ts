@@ -49,7 +49,7 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
     }
     return nextMs
   })
-  const logRefusal = createRefusalLog(env, remote)
+  const report = createFaultLog(env, remote)
   const serve = async (id: number, call: Running, rest: Uint8Array): Promise<void> => {
     try {
       const { head, body } = splitHead(rest)
@@ -70,11 +70,7 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
         : answerStream(channel, id, call, method.handle(method.params(params, 'params'), context)))
     } catch (error) {
       const known = asSkeinError(error)
-      if (known.code === 'internal') env.log.error('call failed', errorFields(error))
-      else if (
-        hasCode(known, 'codec.invalid', 'codec.version', 'limit.exceeded', 'auth.denied', 'auth.invalid')
-      )
-        logRefusal(known)
+      report(known)
       sendError(channel, id, known)
     } finally {
       running.delete(id)
@@ -110,10 +106,13 @@ export function createRpcServer<R>(env: Env, channel: Channel, methods: RpcMetho
   }
 }
 
-/** Laid at the door of who sent it; ever more rarely, so that nobody fills the log. */
-function createRefusalLog(env: Env, remote: unknown): (error: SkeinError) => void {
+/** What the caller broke is laid at its door, ever more rarely, so that nobody fills the log; our own faults always. */
+function createFaultLog(env: Env, remote: unknown): (error: SkeinError) => void {
   let refusals = 0
   return (error) => {
+    if (error.code === 'internal') return env.log.error('call failed', errorFields(error))
+    if (!hasCode(error, 'codec.invalid', 'codec.version', 'limit.exceeded', 'auth.denied', 'auth.invalid'))
+      return
     refusals++
     if ((refusals & (refusals - 1)) !== 0) return
     env.log.warn('call refused', {

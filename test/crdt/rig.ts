@@ -22,7 +22,6 @@ export interface TestEnvParts {
 
 export function testEnv({ seed = 1, clock = createSystemClock(), isLoud = false }: TestEnvParts = {}): Env {
   const random: Random = createSeededRandom(seed)
-  // oxlint-disable-next-line no-console
   const log: Log = isLoud ? createLog((record) => console.log(record), 'debug') : silentLog
   return { clock, random, log, metrics: noMetrics }
 }

@@ -14,7 +14,7 @@ import type { Scope } from '../base/scope.ts'
 import type { Mesh } from './mesh.ts'
 
 export interface KeptProtocol {
-  readonly mesh: { readonly keeper: Pick<Mesh['keeper'], 'open' | 'handle' | 'path' | 'events'> }
+  readonly mesh: { readonly keeper: Pick<Mesh['keeper'], 'open' | 'handle' | 'path' | 'events' | 'status'> }
   readonly self: DeviceId
   readonly protocol: string
   readonly lane: Lane
@@ -84,6 +84,8 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
   }
   scope.own(keeper.handle(kept.protocol, (channel, deviceId) => kept.attach(deviceId, channel)))
   scope.own(keeper.events.on('link.up', ({ deviceId }) => start(deviceId)))
+  // Links that came up while the rest of the peer was still starting
+  for (const { deviceId } of keeper.status()) start(deviceId)
   scope.own(
     keeper.events.on('lane.moved', ({ deviceId, lane }) => {
       if (lane === kept.lane) start(deviceId)

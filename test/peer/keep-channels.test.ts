@@ -89,3 +89,12 @@ test('a channel that ends while the link is up is opened again', async () => {
   expect(kept.map(openOf)).toEqual([1, 1])
   expect(kept[0]?.channels).toHaveLength(2)
 })
+
+test('a link that was up before the protocol was kept gets its channel too', async () => {
+  await using mesh = createMesh(2)
+  for (const peer of mesh.peers) peer.start()
+  await mesh.world.advance(2_500)
+  const kept = mesh.peers.map((peer) => keep(mesh, peer, 'control'))
+  await mesh.world.advance(500)
+  expect(kept.map(openOf)).toEqual([1, 1])
+})

@@ -47,12 +47,18 @@ function connect(a: Node, b: Node, access: readonly [SyncAccess, SyncAccess] = [
 
 function counted(channel: Channel, wire: Wire): Channel {
   return {
-    ...channel,
+    label: channel.label,
+    closed: channel.closed,
     send(...parts) {
       wire.frames++
       for (const part of parts) wire.bytes += part.byteLength
       return channel.send(...parts)
     },
+    drained: (signal) => channel.drained(signal),
+    receive: (receiver) => channel.receive(receiver),
+    close: () => channel.close(),
+    abort: (error) => channel.abort(error),
+    [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   }
 }
 

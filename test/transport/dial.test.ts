@@ -127,7 +127,7 @@ test('a port that is taken says so, and how to mend it', async () => {
   )
   await expect(startHost({ port })).rejects.toMatchObject({
     code: 'port.busy',
-    fix: expect.stringContaining('--port'),
+    fix: expect.stringContaining('skein up --listen'),
   })
   await expect(startHost({ tlsPort: port })).rejects.toMatchObject({ code: 'port.busy' })
 })

@@ -1,14 +1,17 @@
 /**
  * The parts of the operating system that tests need: which they are, which are missing here, how to get them.
  * Run as a script it installs what is missing where it can (root, apt-get) and otherwise says what to do. A part
- * still missing fails the script in CI; elsewhere the tests that need it are skipped by name.
+ * still missing fails the script in CI; elsewhere the tests that need it are skipped by name. With `--bench` it does the
+ * same for the programs that benches compare with, which nothing depends on.
  */
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** A part that tests can ask for by name. */
-export type SystemPart = 'ip' | 'tc' | 'nft' | 'ping' | 'netns' | 'nsenter' | 'faketime'
+export type SystemPart = 'ip' | 'tc' | 'nft' | 'ping' | 'netns' | 'nsenter' | 'faketime' | BenchPart
+/** Programs that benches compare with: they run without, and say so. */
+type BenchPart = 'rsync' | 'unison' | 'syncthing'
 
 interface PartPlan {
   readonly about: string
@@ -34,6 +37,9 @@ const parts: Readonly<Record<SystemPart, PartPlan>> = {
     isPresent: () => hasCommand('nsenter') && hasCommand('unshare'),
   },
   faketime: { about: 'wrong clocks', aptPackage: 'faketime', isPresent: () => hasCommand('faketime') },
+  rsync: { about: 'the files bench', aptPackage: 'rsync', isPresent: () => hasCommand('rsync') },
+  unison: { about: 'the files bench', aptPackage: 'unison', isPresent: () => hasCommand('unison') },
+  syncthing: { about: 'the files bench', aptPackage: 'syncthing', isPresent: () => hasCommand('syncthing') },
   netns: {
     about: 'permission to create network namespaces',
     fix: 'run the tests as root (or with CAP_SYS_ADMIN and CAP_NET_ADMIN)',
@@ -45,10 +51,12 @@ const probeTimeoutMs = 10_000
 const updateTimeoutMs = 120_000
 const installTimeoutMs = 300_000
 
-/** @returns those of `wanted` (all parts by default) that this machine lacks. */
-export function findMissingParts(
-  wanted: readonly SystemPart[] = Object.keys(parts) as SystemPart[], // because: the keys are the union, by the Record type
-): readonly SystemPart[] {
+const benchParts: readonly SystemPart[] = ['rsync', 'unison', 'syncthing'] satisfies readonly BenchPart[]
+// because: the keys are the union, by the Record type
+const testParts = (Object.keys(parts) as SystemPart[]).filter((name) => !benchParts.includes(name))
+
+/** @returns those of `wanted` (all that tests need by default) that this machine lacks. */
+export function findMissingParts(wanted: readonly SystemPart[] = testParts): readonly SystemPart[] {
   return wanted.filter((name) => !parts[name].isPresent())
 }
 
@@ -115,11 +123,19 @@ function canCreateNamespace(): boolean {
 }
 
 function main(): void {
+  if (process.argv.includes('--bench')) {
+    installMissing(findMissingParts(benchParts))
+    const lacking = findMissingParts(benchParts)
+    console.error(
+      lacking.length === 0 ? 'system-parts: all peers of benches present' : describeMissing(lacking),
+    )
+    return
+  }
   const missingBefore = findMissingParts()
   if (missingBefore.length > 0) installMissing(missingBefore)
   const missing = findMissingParts()
   if (missing.length === 0) {
-    console.error(`system-parts: all present (${Object.keys(parts).join(', ')})`)
+    console.error(`system-parts: all present (${testParts.join(', ')})`)
     return
   }
   console.error(`system-parts: missing\n${describeMissing(missing)}`)

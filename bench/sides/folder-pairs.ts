@@ -3,7 +3,7 @@
  * can leave the namespaces: no discovery beyond static addresses, no relays, no reports home.
  */
 import { execFileSync, type ChildProcess } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Lab } from '../../test/support/netns.ts'
@@ -187,7 +187,8 @@ async function startSyncthing({ lab, near, far, state }: PairPlace): Promise<Fol
     near,
     far,
     pass: async () => void (await ask(0, 'POST', '/rest/db/scan?folder=bench')),
-    pids: () => children.flatMap((child) => child.pid ?? []),
+    // The program proper is a child of its own watchdog
+    pids: () => children.flatMap((child) => (child.pid === undefined ? [] : withChildren(child.pid))),
     async [Symbol.asyncDispose]() {
       for (const child of children) await end(child)
     },
@@ -237,6 +238,15 @@ async function end(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await exited
   clearTimeout(timer)
+}
+
+function withChildren(pid: number): readonly number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
+      .split(' ')
+      .filter((text) => text.trim() !== ''),
+  )
+  return [pid, ...children.flatMap((child) => withChildren(Number(child)))]
 }
 
 /** User and system CPU seconds of these processes so far, and the most memory they held. */

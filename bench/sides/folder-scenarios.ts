@@ -68,11 +68,6 @@ const flushDisk = async (): Promise<void> => {
   execFileSync('sync')
 }
 
-const same = (a: string, b: string): boolean => {
-  const found = fs.statSync(b)
-  return found.size === fs.statSync(a).size && fs.readFileSync(b).equals(fs.readFileSync(a))
-}
-
 /** One edit after the other, each until the far side has it. */
 async function editTimes({ pair, signal }: Scene, count: number, path: string): Promise<readonly number[]> {
   const [near, far] = [join(pair.near, path), join(pair.far, path)]

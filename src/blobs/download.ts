@@ -47,9 +47,7 @@ async function fromAny(
   sources: readonly AskSource[],
   get: (ask: AskSource) => Promise<void>,
 ): Promise<void> {
-  let last = new SkeinError('blob.missing', 'no connected device has this content', {
-    fix: 'connect a device that holds it',
-  })
+  let last: SkeinError | undefined
   for (const ask of sources) {
     throwIfAborted(wanted.signal)
     try {
@@ -72,6 +70,11 @@ async function fromAny(
         throw known
       last = known
     }
+  }
+  if (last === undefined) {
+    throw new SkeinError('blob.missing', 'no connected device has this content', {
+      fix: 'connect a device that holds it',
+    })
   }
   throw last.code.startsWith('channel.')
     ? new SkeinError('blob.missing', 'every source went away', { cause: last })
@@ -101,18 +104,67 @@ async function downloadFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Pro
   const hasher = createBlobHasher()
   const offset = await hashPrefix(file, sizeBytes, hasher)
   wanted.onProgress?.(offset)
+  const behind = createWriteBehind(file)
   const write = async (bytes: Uint8Array, position: number): Promise<void> => {
-    await file.write(bytes, position)
     hasher.update(bytes)
+    await behind.write(bytes, position)
     wanted.onProgress?.(bytes.byteLength)
   }
-  if (offset < sizeBytes || offset === 0)
-    await ask({ hash, sizeBytes, isAtMost, offset, write, ...(signal === undefined ? {} : { signal }) })
+  try {
+    if (offset < sizeBytes || offset === 0)
+      await ask({ hash, sizeBytes, isAtMost, offset, write, ...(signal === undefined ? {} : { signal }) })
+  } finally {
+    await behind.settled()
+  }
+  behind.check()
   if (hasher.digest() !== hash) {
     await file.truncate(0)
     // The fault may lie in what an earlier try or another source left: this source gets its chance from the start
     if (offset > 0) return downloadFrom(ask, wanted, file)
     throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
+  }
+}
+
+/** Bytes received and not yet written; beyond it the network waits for the disk. */
+const behindBytesMax = 4 * 1024 * 1024
+
+/** Writes one after the other while the next bytes arrive, so that disk and network work at the same time. */
+function createWriteBehind(file: BlobFile): {
+  /** Resolves when there is room for more. @throws what an earlier write failed with. */
+  write(bytes: Uint8Array, position: number): Promise<void>
+  /** Resolves when nothing is being written any more; never rejects. */
+  settled(): Promise<void>
+  /** @throws what a write failed with. */
+  check(): void
+} {
+  let last: Promise<void> = Promise.resolve()
+  let behindBytes = 0
+  let failure: { readonly error: unknown } | undefined
+  const writeOne = async (bytes: Uint8Array, position: number): Promise<void> => {
+    try {
+      // What follows a gap is no prefix to go on from
+      if (failure === undefined) await file.write(bytes, position)
+    } catch (error) {
+      // because: it is thrown at the next write, or by check()
+      failure ??= { error }
+    } finally {
+      behindBytes -= bytes.byteLength
+    }
+  }
+  const check = (): void => {
+    if (failure !== undefined) throw failure.error
+  }
+  return {
+    check,
+    settled: () => last,
+    async write(bytes, position) {
+      check()
+      const own = bytes.slice()
+      behindBytes += own.byteLength
+      last = last.then(() => writeOne(own, position))
+      if (behindBytes > behindBytesMax) await last
+      check()
+    },
   }
 }
 

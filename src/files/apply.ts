@@ -10,12 +10,15 @@ import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.t
 import { sameContent } from './folder-tree.ts'
 import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
-import type { StagedContent } from './transfers.ts'
 import type { Versions } from './versions.ts'
 
 /** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
 export type Applied = { readonly rows: readonly RowChange[] } | 'changed' | 'blocked'
 
+/** A complete content: in memory, or the path of a staged file. Neither is fsynced. */
+export type StagedContent = Uint8Array | string
+
+/** What was placed and is not synced yet: files that are new, and directories whose entries changed. */
 export interface Touched {
   readonly files: readonly string[]
   readonly directories: readonly string[]
@@ -170,7 +173,9 @@ class DiskApplier implements Applier {
   }
 
   async trash(seen: Seen): Promise<Applied> {
-    if (seen.row === undefined) return 'changed'
+    // A torn file whose row was lost as well
+    if (seen.row === undefined)
+      return seen.stat?.kind === 'file' && (await this.clear(seen)) ? { rows: [] } : 'changed'
     const { nodeId } = seen.row
     const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
     if (seen.stat === undefined) return { rows: [forget] }

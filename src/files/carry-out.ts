@@ -4,7 +4,7 @@
  */
 import { hasCode } from '../base/errors.ts'
 import { type Applied, type Applier, needsContent, needsOnlyMode } from './apply.ts'
-import type { DiskTask } from './decide.ts'
+import type { DiskTask } from './disk-task.ts'
 import { rowKey, type RowChange, type SyncedRow, type TreeEntry } from './folder-tree.ts'
 import { problemText } from './problems.ts'
 import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
@@ -15,7 +15,7 @@ export interface CarryOutPlace extends ScanPlace {
   readonly transfers: Transfers
   /** Takes rows that now hold: into the directory map at once, into the index with the next `flush`. */
   record(rows: readonly RowChange[]): void
-  /** Commits the recorded rows; what was touched on the disk is synced soon after (durability.ts). */
+  /** Syncs what was touched on the disk, then commits the recorded rows. */
   flush(): Promise<void>
 }
 

@@ -89,6 +89,7 @@ function createHandles(root: string, check: (found: RootIdentity) => void) {
     open.set(path, handle)
     if (isScheduled) return handle
     isScheduled = true
+    // oxlint-disable-next-line no-restricted-globals -- because: not a time, the end of this turn of the event loop
     setImmediate(() => {
       isScheduled = false
       forget()

@@ -6,6 +6,8 @@ import { hasCode } from '../base/errors.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import { rowFor } from './apply.ts'
 import type { Collected, LocalMove } from './collect.ts'
+import type { DiskTask } from './disk-task.ts'
+import { isTorn } from './durability.ts'
 import { type FileStat, sameSignature } from './filesystem.ts'
 import {
   type EntryData,
@@ -22,12 +24,6 @@ import { parkedPrefix } from './names.ts'
 import { type Action, type DiskState, planPlace } from './plan.ts'
 import { problemText } from './problems.ts'
 import { findOwn, looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
-
-/** Something to do on the disk. */
-export interface DiskTask {
-  readonly seen: Seen
-  readonly action: Extract<Action, { kind: 'materialise' | 'replace' | 'move' | 'trash' }>
-}
 
 export interface Deletion {
   readonly seen: Seen
@@ -65,6 +61,8 @@ interface Looked {
   readonly disk: DiskState
   readonly stat: FileStat | undefined
   readonly isRacy: boolean
+  /** Left short by a power cut (durability.ts). */
+  readonly isTorn?: boolean
 }
 
 export async function decide(
@@ -80,6 +78,12 @@ export async function decide(
   steps.push(...(await decideMoves(place, collected, again, signal)))
   for (const looked of await lookAtAll(place, collected.places, signal)) {
     const { seen, disk } = looked
+    if (looked.isTorn) {
+      // Its bytes go to versions like any others; then its place is empty and is filled again
+      tasks.push({ seen: { ...seen, stat: looked.stat }, action: { kind: 'trash' } })
+      again.push(seen.parentId)
+      continue
+    }
     if (looked.isRacy) again.push(seen.parentId)
     const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
     const planned = planPlace({ row: seen.row, disk, own, here: seen.here })
@@ -314,7 +318,9 @@ export async function look(place: DecidePlace, seen: Seen, signal: AbortSignal):
     const isRacy =
       found.stat.kind === 'file' && Math.abs(place.nowMs() - Number(found.stat.mtimeNs / 1_000_000n)) < racyMs
     const isSame = row !== undefined && sameData(row, found.data)
+    const placed = row ?? seen.here
     return {
+      isTorn: !isSame && placed !== undefined && isTorn(found.stat, placed),
       seen,
       disk: isSame ? { state: 'same' } : { state: 'present', data: found.data },
       stat: found.stat,

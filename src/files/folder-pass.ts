@@ -9,9 +9,9 @@ import type { BaseFeeder } from './base-feeder.ts'
 import type { BaseNote } from './base-keep.ts'
 import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
 import { collect, type Collected } from './collect.ts'
-import { decide, type DecidePlace, type Deletion, type DiskTask, isHeld, look, type Step } from './decide.ts'
+import { decide, type DecidePlace, type Decisions, type Deletion, isHeld, look, type Step } from './decide.ts'
 import { loadDirectories, type Totals } from './directories.ts'
-import type { Durability } from './durability.ts'
+import type { DiskTask } from './disk-task.ts'
 import { joinPath, sameSignature } from './filesystem.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
 import { planPlace } from './plan.ts'
@@ -21,7 +21,6 @@ import type { ReadyPlace } from './transfers.ts'
 
 export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush'> {
   readonly totals: Totals
-  readonly durability: Pick<Durability, 'add'>
   readonly bases: Pick<BaseFeeder, 'committed'>
 }
 
@@ -59,6 +58,7 @@ export interface Passes {
 
 const commitChanges = 512
 const changesMax = 50_000
+const decideAtOnce = 512
 const sliceMs = 8
 
 export function createPasses(env: Env, place: PassPlace, options: PassOptions): Passes {
@@ -128,9 +128,7 @@ class FolderPasses implements Passes {
       isGoneForGood: (seen) => this.isGoneForGood(seen),
       breathe: () => this.breathe(),
     })
-    const decisions = await decide(place, collected, signal)
-    for (const task of decisions.tasks) this.plannedAt.set(task, this.roundStamp)
-    await this.commitSteps(decisions.steps)
+    const decisions = await this.decideAll(collected, signal)
     await this.commitDeletions(decisions.deletions)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
     const wanted = decisions.tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
@@ -138,12 +136,39 @@ class FolderPasses implements Passes {
     const carried = await carryOut(this.outward, decisions.tasks)
     const filled = await this.fillReady(work.ready, signal)
     this.forgetReturned(collected)
-    const done = decisions.steps.length + decisions.tasks.length + work.ready.length
+    const done = decisions.steps + decisions.tasks.length + work.ready.length
     return {
       again: [...carried.again, ...filled.again, ...decisions.again],
       later: [...carried.later, ...filled.later, ...collected.held.map((seen) => seen.parentId)],
       didWork: done + decisions.deletions.length - this.braked.length > 0,
     }
+  }
+
+  /** Part by part, each committed at once: others fetch the first files of a large tree while the last are hashed. */
+  private async decideAll(
+    collected: Collected,
+    signal: AbortSignal,
+  ): Promise<Omit<Decisions, 'steps'> & { readonly steps: number }> {
+    const [deletions, tasks, again]: [Deletion[], DiskTask[], string[]] = [[], [], []]
+    let steps = 0
+    for (let index = 0; index === 0 || index < collected.places.length; index += decideAtOnce) {
+      const places = collected.places.slice(index, index + decideAtOnce)
+      const isFirst = index === 0
+      const part = {
+        ...collected,
+        places,
+        moves: isFirst ? collected.moves : [],
+        again: isFirst ? collected.again : [],
+      }
+      const decided = await decide(this.place, part, signal)
+      await this.commitSteps(decided.steps)
+      steps += decided.steps.length
+      for (const task of decided.tasks) this.plannedAt.set(task, this.roundStamp)
+      for (const deletion of decided.deletions) deletions.push(deletion)
+      for (const task of decided.tasks) tasks.push(task)
+      for (const id of decided.again) again.push(id)
+    }
+    return { steps, deletions, tasks, again }
   }
 
   /** Contents that arrived: their places are looked at once more, then filled. */
@@ -255,8 +280,10 @@ class FolderPasses implements Passes {
   }
 
   private async flush(): Promise<void> {
-    const { durability, applier } = this.place
-    durability.add(applier.takeTouched())
+    const { filesystem, applier } = this.place
+    const { files, directories } = applier.takeTouched()
+    // A row says that disk and document agree: only once that survives a power cut, files first, then their names
+    if (files.length + directories.length > 0) await filesystem.syncAll(files, directories)
     const rows = this.recorded
     this.recorded = []
     await this.commit([], rows)

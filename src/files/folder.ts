@@ -12,10 +12,9 @@ import { createScope, type Scope } from '../base/scope.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/server.ts'
 import { createApplier } from './apply.ts'
-import { createBaseFeeder } from './base-feeder.ts'
+import { type BaseFeeder, createBaseFeeder } from './base-feeder.ts'
 import { createBaseKeep } from './base-keep.ts'
 import { createDirectories, loadDirectories } from './directories.ts'
-import { createDurability } from './durability.ts'
 import type { Filesystem } from './filesystem.ts'
 import { createInbox } from './folder-inbox.ts'
 import { createPasses } from './folder-pass.ts'
@@ -184,33 +183,34 @@ class SharedFolder implements Folder {
     const isBusy = (): boolean => this.state !== 'in-sync' && this.state !== 'waiting'
     const bases = createBaseFeeder(this.env, { tree, filesystem, directories, keep, isBusy })
     const { watcher, transfers, merging } = this
-    const hasher = createHasher(env.clock, filesystem, parts.workers)
-    const applier = createApplier(filesystem, this.versions)
-    const durability = createDurability(this.env, filesystem)
-    const world = { ignore: this.ignore.rules, nowMs: () => env.clock.nowMs() }
     const shared = {
+      ignore: this.ignore.rules,
+      nowMs: () => env.clock.nowMs(),
       tree,
       filesystem,
       directories,
       watcher,
       problems,
-      hasher,
-      applier,
+      hasher: createHasher(env.clock, filesystem, parts.workers),
+      applier: createApplier(filesystem, this.versions),
       transfers,
       totals,
       merging,
       bases,
-      durability,
     }
-    this.passes = createPasses(env, { ...shared, ...world }, this.settings)
+    this.passes = createPasses(env, shared, this.settings)
+    this.start(bases)
+  }
+
+  private start(bases: BaseFeeder): void {
+    const { inbox } = this
     this.scope.own(
-      tree.onChanged((parentIds, isOwn) => {
+      this.parts.tree.onChanged((parentIds, isOwn) => {
         this.passes.changed(parentIds)
         if (isOwn) inbox.add(parentIds)
         else inbox.addUrgent(parentIds)
       }),
     )
-    this.scope.spawn('durability', (signal) => durability.run(signal))
     this.scope.spawn('bases', (signal) => bases.run(signal))
     this.scope.spawn('rounds', (signal) => this.loop(signal))
     this.scope.spawn('sweep', (signal) => this.sweep(signal))

@@ -82,24 +82,6 @@ export function createMemoryFilesystem(options: MemoryFilesystemOptions = {}): F
       }),
     open: (path, mode) =>
       later(() => openNode(disk, mode === 'create' ? disk.add(path, 'file', '') : disk.get(path), path)),
-    readSmall: (path, maxBytes) =>
-      later(() => {
-        const node = disk.get(path)
-        if (node.kind !== 'file') throw failure('file.changed', `"${path}" is no regular file`)
-        return node.content.byteLength > maxBytes
-          ? undefined
-          : { bytes: node.content.slice(), stat: statOf(node) }
-      }),
-    createSmall: (path, bytes, { mode, mtimeNs }) =>
-      later(() => {
-        const node = disk.add(path, 'file', '')
-        disk.resize(node, bytes.byteLength)
-        node.content.set(bytes)
-        disk.touch(node)
-        node.mode = mode
-        node.mtimeNs = disk.roundTime(mtimeNs)
-      }),
-    syncAll: () => later(() => undefined),
     makeDirectory: (path) => later(() => void disk.add(path, 'directory', '')),
     makeSymlink: (target, path) => later(() => void disk.add(path, 'symlink', target)),
     link: (from, to) =>
@@ -130,12 +112,39 @@ export function createMemoryFilesystem(options: MemoryFilesystemOptions = {}): F
         node.ctimeNs = disk.tick()
         disk.notify(path)
       }),
-    syncDirectory: (path) => later(() => void disk.directory(path)),
+    ...wholeFileMethods(disk, later),
     watch: (path, listener) => {
       const { watchers } = disk.directory(path)
       watchers.add(listener)
       return { [Symbol.dispose]: () => void watchers.delete(listener) }
     },
+  }
+}
+
+function wholeFileMethods(
+  disk: Disk,
+  later: <T>(act: () => T) => Promise<T>,
+): Pick<Filesystem, 'readSmall' | 'createSmall' | 'syncAll' | 'syncDirectory'> {
+  return {
+    readSmall: (path, maxBytes) =>
+      later(() => {
+        const node = disk.get(path)
+        if (node.kind !== 'file') throw failure('file.changed', `"${path}" is no regular file`)
+        return node.content.byteLength > maxBytes
+          ? undefined
+          : { bytes: node.content.slice(), stat: statOf(node) }
+      }),
+    createSmall: (path, bytes, { mode, mtimeNs }) =>
+      later(() => {
+        const node = disk.add(path, 'file', '')
+        disk.resize(node, bytes.byteLength)
+        node.content.set(bytes)
+        disk.touch(node)
+        node.mode = mode
+        node.mtimeNs = disk.roundTime(mtimeNs)
+      }),
+    syncAll: () => later(() => undefined),
+    syncDirectory: (path) => later(() => void disk.directory(path)),
   }
 }
 

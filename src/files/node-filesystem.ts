@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { hasCode, SkeinError } from '../base/errors.ts'
 import { type ContainedRoot, createContainedRoot } from './contained-path.ts'
 import { filesystemError } from './filesystem-error.ts'
+import { decodeTarget } from './link-target.ts'
 import {
   type DirectoryEntry,
   type FileKind,
@@ -44,9 +45,7 @@ export function createNodeFilesystem(root: string): Filesystem {
   return {
     lstat: (path) => {
       try {
-        return Promise.resolve(
-          contained.within(path, (absolute) => toStat(fs.lstatSync(absolute, { bigint: true }))),
-        )
+        return Promise.resolve(contained.within(path, statOrAbsent))
       } catch (error) {
         if (isAbsence(error)) return Promise.resolve(undefined)
         return Promise.reject(filesystemError(error, 'look at', path))
@@ -70,7 +69,8 @@ export function createNodeFilesystem(root: string): Filesystem {
     renameIf: (from, to, expected) =>
       run('rename', to, (toAbsolute) =>
         contained.within(from, (fromAbsolute) => {
-          if (expected === undefined) return renameToNothing(fromAbsolute, toAbsolute, contained.forget)
+          if (expected === undefined)
+            return renameToNothing(fromAbsolute, toAbsolute, () => contained.forget())
           const found = statOrAbsent(toAbsolute)
           if (found === undefined || !sameSignature(found, expected)) return false
           fs.renameSync(fromAbsolute, toAbsolute)
@@ -121,7 +121,9 @@ function toStat(stat: fs.BigIntStats): FileStat {
 
 function statOrAbsent(absolute: string): FileStat | undefined {
   try {
-    return toStat(fs.lstatSync(absolute, { bigint: true }))
+    // Absence is an everyday answer here, and an exception costs twenty times as much
+    const stat = fs.lstatSync(absolute, { bigint: true, throwIfNoEntry: false })
+    return stat === undefined ? undefined : toStat(stat)
   } catch (error) {
     if (isAbsence(error)) return undefined
     throw error
@@ -163,17 +165,6 @@ function namesFromBytes(place: string): readonly { readonly name: string; readon
       return { name: bytes.toString('latin1'), readable: false }
     }
   })
-}
-
-function decodeTarget(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (error) {
-    throw new SkeinError('file.unsupported', 'the target of a symbolic link is not valid UTF-8', {
-      cause: error,
-      fix: 'make the link again with a UTF-8 target',
-    })
-  }
 }
 
 function openFile(absolute: string, path: string, mode: 'read' | 'write' | 'create'): OpenFile {

@@ -25,9 +25,8 @@ export function createRootGuard(parts: {
   const { tree, filesystem } = parts
   const readMarker = async (): Promise<string | undefined> => {
     if ((await filesystem.lstat(markerFile))?.kind !== 'file') return undefined
-    await using file = await filesystem.open(markerFile, 'read')
-    const bytes = new Uint8Array(200)
-    return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes, 0))).trim()
+    const small = await filesystem.readSmall(markerFile, 200)
+    return small === undefined ? undefined : new TextDecoder().decode(small.bytes).trim()
   }
   const setUp = async (): Promise<void> => {
     const marker = `${parts.spaceId} ${encodeId(parts.random.bytes(16))}`
@@ -70,7 +69,8 @@ export function createRootGuard(parts: {
       if (state === 'missing') throw missing('its marker is not there: is the disk mounted?')
       if (state === 'foreign') throw missing('it carries the marker of another folder')
       if (state === 'first-use') await setUp()
-      await ensureDirectory(filesystem, stagingFolder)
+      if ((await filesystem.lstat(stagingFolder)) === undefined)
+        await ensureDirectory(filesystem, stagingFolder)
     },
   }
 }

@@ -30,6 +30,7 @@ const kindOf = { file: 'file', dir: 'directory', link: 'symlink' } as const
 const indexKindOf = { file: 'file', directory: 'dir', symlink: 'link' } as const
 const rootPath = '-/root'
 const idsAtOnce = 64
+const recentMax = 16_384
 
 /** @param space stays the caller's; this only reads and commits. Reads all rows once, for the look-up by hash. */
 export async function createSpaceFolderTree(space: SpaceTree): Promise<FolderTree> {
@@ -43,6 +44,9 @@ class SpaceFolderTree implements FolderTree {
   private readonly space: SpaceTree
   private readonly byHash = createHashIndex()
   private ids: NodeId[] = []
+  /** Rows written a moment ago: what was just created is asked for by others next. */
+  private readonly recent = new Map<string, SyncedRow>()
+  private commits = 0
 
   constructor(space: SpaceTree) {
     this.space = space
@@ -117,6 +121,7 @@ class SpaceFolderTree implements FolderTree {
 
   async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     const wanted: crdt.TreeChange[] = []
+    let indexed: readonly IndexChange[] = []
     for (const change of changes) wanted.push(await this.toChange(change))
     await this.space.commit(wanted, (results) => {
       const written = new Map<TreeChange, VersionVector>()
@@ -124,11 +129,18 @@ class SpaceFolderTree implements FolderTree {
         const versions = results[index]?.versions
         if (versions !== undefined) written.set(change, versions)
       }
-      return rows.map((change) => toIndexChange(change, written))
+      indexed = rows.map((change) => toIndexChange(change, written))
+      return indexed
     })
-    for (const change of rows) {
+    this.commits++
+    if (this.recent.size > recentMax) this.recent.clear()
+    for (const [index, change] of rows.entries()) {
       const { parentId, name } = change.kind === 'put' ? change.row : change
-      this.byHash.put(indexPath(parentId, name), change.kind === 'put' ? change.row.hash : undefined)
+      const path = indexPath(parentId, name)
+      this.byHash.put(path, change.kind === 'put' ? change.row.hash : undefined)
+      const stored = indexed[index]
+      if (stored?.kind === 'put') this.recent.set(path, toSyncedRow(stored.row))
+      else this.recent.delete(path)
     }
   }
 
@@ -142,8 +154,15 @@ class SpaceFolderTree implements FolderTree {
   }
 
   private async rowAt(path: string): Promise<SyncedRow | undefined> {
+    const recent = this.recent.get(path)
+    if (recent !== undefined) return recent
+    const { commits } = this
     const row = await this.space.index.get(path)
-    return row === undefined ? undefined : toSyncedRow(row)
+    if (row === undefined) return undefined
+    const found = toSyncedRow(row)
+    // A commit may have come between: what it wrote is newer
+    if (!this.recent.has(path) && this.commits === commits) this.recent.set(path, found)
+    return found
   }
 
   private async toChange(change: TreeChange): Promise<crdt.TreeChange> {

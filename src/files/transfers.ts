@@ -9,7 +9,8 @@ import { limits } from '../base/limits.ts'
 import type { BlobFile, Wanted } from '../blobs/download.ts'
 import { type BlobHash, createBlobHasher, hashOf, isBlobHash } from '../blobs/hash.ts'
 import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
-import type { DiskTask } from './decide.ts'
+import type { StagedContent } from './apply.ts'
+import type { DiskTask } from './disk-task.ts'
 import type { Directories } from './directories.ts'
 import type { FolderTree } from './folder-tree.ts'
 import { stagingFolder } from './names.ts'
@@ -21,8 +22,6 @@ import type { Versions } from './versions.ts'
 export type FetchContent = (wanted: Wanted, file: BlobFile) => Promise<void>
 /** Gets a small content from any other device; see blobs/exchange.ts. */
 export type FetchSmall = (wanted: Wanted) => Promise<Uint8Array>
-/** A complete content: in memory, or the path of a staged file. Neither is fsynced. */
-export type StagedContent = Uint8Array | string
 
 /** A place that waits for a content, and what was planned for it. */
 export interface Waiting extends NamedPlace {

@@ -175,14 +175,16 @@ class FolderVersions implements Versions {
   /** A free name for the bytes of `path`, with its info file written. */
   private async slot(path: string, hash: BlobHash | undefined): Promise<string> {
     const folder = joinPath(versionsFolder, dayOf(this.clock.nowMs()))
-    for (const directory of [internalFolder, versionsFolder, folder]) {
-      await ensureDirectory(this.filesystem, directory)
+    if ((await this.filesystem.lstat(folder)) === undefined) {
+      for (const directory of [internalFolder, versionsFolder, folder]) {
+        await ensureDirectory(this.filesystem, directory)
+      }
     }
     // The name is shortened so that the suffix always fits 255 bytes; the info file has all of the path
     const unique = encodeId(this.random.bytes(16)).slice(0, 12)
     const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}~${hash ?? ''}`)
-    await using info = await this.filesystem.open(`${kept}${infoSuffix}`, 'create')
-    await info.write(new TextEncoder().encode(path), 0)
+    const info = { mode: 0o600, mtimeNs: BigInt(Math.round(this.clock.nowMs())) * 1_000_000n }
+    await this.filesystem.createSmall(`${kept}${infoSuffix}`, new TextEncoder().encode(path), info)
     if (this.byHash !== undefined) noteHash(await this.byHash, kept)
     return kept
   }

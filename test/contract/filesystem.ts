@@ -98,6 +98,24 @@ export function testFilesystem(name: string, setup: () => Promise<FilesystemSetu
       expect(await readText(disk, 'file')).toBe('x')
     })
 
+    test('a small file is made and read in one step, with the mode and time it was given', async () => {
+      await disk.createSmall('small', bytes('content'), { mode: 0o755, mtimeNs: 1_600_000_000_000_000_000n })
+      const small = await disk.readSmall('small', 7)
+      expect(new TextDecoder().decode(small?.bytes)).toBe('content')
+      expect(small?.stat).toEqual(await disk.lstat('small'))
+      expect(small?.stat.mode).toBe(0o755)
+      expect(small?.stat.mtimeNs).toBe(1_600_000_000_000_000_000n)
+      expect(await disk.readSmall('small', 6)).toBeUndefined()
+      expect(await code(disk.createSmall('small', bytes('x'), { mode: 0o644, mtimeNs: 0n }))).toBe(
+        'file.exists',
+      )
+      expect(await readText(disk, 'small')).toBe('content')
+      await disk.makeDirectory('dir')
+      expect(await code(disk.readSmall('dir', 100))).toBe('file.changed')
+      expect(await code(disk.readSmall('none', 100))).toBe('not.found')
+      await disk.syncAll(['small', 'gone'], ['dir', 'gone'])
+    })
+
     test('renameIf moves onto nothing only where nothing is', async () => {
       await writeText(disk, 'a', 'A')
       await writeText(disk, 'b', 'B')

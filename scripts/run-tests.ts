@@ -1,6 +1,6 @@
 /**
  * `npm test`: looks after the system parts, then runs all tests (arguments go on to vitest), and ends for certain:
- * after 20 minutes it says what was running, stops the process group it started, and fails.
+ * after 40 minutes it says what was running, stops the process group it started, and fails.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closingLine, progressFileVariable, type Progress } from './closing-line.ts'
 
-const defaultTimeoutMs = 20 * 60_000
+/** A whole run takes 12 to 18 minutes; this only ends one that hangs. */
+const defaultTimeoutMs = 40 * 60_000
 const graceMs = 5_000
 const root = new URL('..', import.meta.url).pathname
 

@@ -225,7 +225,7 @@ async function readRevocations(env: Env, keep: Keep): Promise<Map<string, number
     if (!(error instanceof SkeinError) || error.code === 'store.failed') throw error
     throw new SkeinError('store.corrupt', 'the list of revoked tokens cannot be read', {
       cause: error,
-      fix: 'rotate this device`s key with `skein key rotate --now`, then remove the file `tokens.revoked`',
+      fix: 'rotate this device`s key with `skein rotate`, then remove the file `tokens.revoked`',
     })
   }
   forgetExpired(env, revoked)

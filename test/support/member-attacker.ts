@@ -223,9 +223,11 @@ const channelAttacks: Readonly<Record<string, Attack>> = {
   'an rpc envelope of a million nested lists': async (traitor, connection) => {
     const channel = await greetOn(traitor, connection)
     const answer = new Promise<string>((resolve) =>
-      channel.receive((message) =>
-        resolve(Buffer.from(message).includes('codec.') ? 'codec.invalid' : 'answered'),
-      ),
+      channel.receive((message) => {
+        // Heartbeats come by themselves: only a response (2) or an error (3) is an answer
+        if (message[0] !== 2 && message[0] !== 3) return
+        resolve(Buffer.from(message).includes('codec.') ? 'codec.invalid' : 'answered')
+      }),
     )
     channel.send(Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0xfd, 0xe8), new Uint8Array(65_000).fill(0x81))
     const ended = channel.closed.then((error) => error?.code ?? 'closed')

@@ -91,7 +91,7 @@ export async function createSiege(): Promise<Siege> {
       attack: (options) => startAttack(lab, { ...place, ...options }),
       stranger: (name) => peerOn(attackerHost, name),
       openWindow: (...args) => openWindow(alice, args),
-      endure: (what, attack, maxGrowthBytes = 100 * mebibyte) =>
+      endure: (what, attack, maxGrowthBytes = 130 * mebibyte) =>
         endure({ alice, bob, pid, folders: [a, b] }, what, attack, maxGrowthBytes),
       [Symbol.asyncDispose]: dispose,
     }

@@ -329,7 +329,9 @@ describe('accidents', () => {
     a.folder.allowDeletions()
     await until(async () => Object.keys(await picture(b.root)).length === 10, [a, b])
     expect(Object.keys(await converged([a, b])).length).toBe(10)
-    expect((await b.folder.versions.list()).length).toBe(50)
+    // Each of them is kept; one that the undo brought back in between may be there twice
+    const kept = new Set((await b.folder.versions.list()).map(({ path }) => path))
+    expect(kept).toEqual(new Set(Array.from({ length: 50 }, (_, index) => `file${index}`)))
   })
 
   test('a root that is gone, empty or another one deletes nothing anywhere', async () => {

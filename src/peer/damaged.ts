@@ -11,6 +11,7 @@ const prices: readonly (readonly [string, string])[] = [
   ['spaces', 'the files stay; join the shared folders again (skein join)'],
   ['audit-head', 'the other device hands it out again'],
   ['audit', 'a new record begins; keep the old one for examination'],
+  ['retired-keys', 'members that were off during a key rotation must then be paired again'],
   ['former-keys', 'only the record from before leaving a mesh cannot be checked any more'],
   ['tokens.minted', 'skein token list starts empty; tokens made before stay good until they expire'],
   ['tokens.revoked', 'revoked tokens are good again until they expire'],

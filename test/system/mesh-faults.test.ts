@@ -32,7 +32,7 @@ describeWith(['ip', 'nft', 'netns'], 'a mesh of five devices with faults', () =>
     await mesh.settled()
   })
 
-  test('a lossy network with stalls of a second is no reason to call anybody gone', async () => {
+  test('a lossy network with stalls of a second makes hardly anybody seem gone', async () => {
     const { suspects, downs } = await badWeather(mesh, 20_000)
     say(`30 % loss and stalls of 1 s: ${downs} false alarms, ${suspects} suspicions`)
     // None on a machine with time to spare; beside other work a peer itself may stand still. The bench has the figure

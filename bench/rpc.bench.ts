@@ -1,6 +1,9 @@
 /**
  * Calls with a 1 KiB body, echoed: our RPC over the TLS and the noise lane against gRPC (grpc-js, unary, mutual
- * TLS). Each side in its own process, runs interleaved; ratios are of medians of the same run.
+ * TLS). Each side in its own process, runs interleaved; ratios are of medians of the same run. Measured twice: with
+ * the cores kept awake (what the calls themselves cost) and, as `..._resting_us`, with cores that may halt between two
+ * calls, where each call of either kind pays two wake-ups of the machine on top (sides/awake.ts).
+ * Calls per second are always measured with cores that may halt; 64 in flight leave them no time to.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -8,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { BenchContext } from './bench-harness.ts'
+import { keepAwake } from './sides/awake.ts'
 import { startSide, type Side } from './sides/side.ts'
 
 export const name = 'rpc'
@@ -21,6 +25,9 @@ export const figures = [
   'rpc_noise_calls_per_s',
   'grpc_p50_us',
   'grpc_calls_per_s',
+  'rpc_tls_p50_resting_us',
+  'rpc_noise_p50_resting_us',
+  'grpc_p50_resting_us',
 ]
 
 interface Contestant {
@@ -28,7 +35,10 @@ interface Contestant {
   readonly p50: number[]
   readonly p99: number[]
   readonly perSecond: number[]
+  readonly restingP50: number[]
 }
+
+type Contestants = Readonly<Record<'tls' | 'noise' | 'grpc', Contestant>>
 
 export async function run(context: BenchContext): Promise<void> {
   await using stack = new AsyncDisposableStack()
@@ -37,17 +47,21 @@ export async function run(context: BenchContext): Promise<void> {
     const server = await start('host-side.ts')
     const client = await start('host-side.ts')
     await client.ask('rpcConnect', { ...(await server.ask('listening')), lane })
-    return { client, p50: [], p99: [], perSecond: [] }
+    return { client, p50: [], p99: [], perSecond: [], restingP50: [] }
   }
   const grpcPair = async (): Promise<Contestant> => {
     const pem = await makeCertificate()
     const server = await start('grpc-side.ts')
     const client = await start('grpc-side.ts')
     await client.ask('connect', { ...(await server.ask('listen', pem)), ...pem })
-    return { client, p50: [], p99: [], perSecond: [] }
+    return { client, p50: [], p99: [], perSecond: [], restingP50: [] }
   }
   const contestants = { tls: await ours('bulk'), noise: await ours('control'), grpc: await grpcPair() }
   const runs = context.isQuick ? 3 : 5
+  for (let turn = -1; turn < runs; turn++) {
+    for (const contestant of Object.values(contestants)) await measureResting(context, contestant, turn >= 0)
+  }
+  using awake = await keepAwake()
   for (let turn = -1; turn < runs; turn++) {
     for (const contestant of Object.values(contestants)) await measure(context, contestant, turn >= 0)
     if (turn >= 0) {
@@ -57,38 +71,63 @@ export async function run(context: BenchContext): Promise<void> {
       context.progress(last.join(', '))
     }
   }
-  report(context, contestants, runs)
+  report(context, contestants, {
+    runs,
+    note: awake.works ? 'cores kept awake' : 'cores may halt: no chrt here',
+  })
+}
+
+/** @returns round trips of single calls in microseconds. */
+async function singleCalls(context: BenchContext, contestant: Contestant): Promise<number[]> {
+  const { samplesUs } = await contestant.client.ask('latency', { calls: context.isQuick ? 1500 : 3000 })
+  return samplesUs as number[] // because: measureLatency's answer
+}
+
+async function measureResting(
+  context: BenchContext,
+  contestant: Contestant,
+  isCounted: boolean,
+): Promise<void> {
+  const samples = await singleCalls(context, contestant)
+  const { perSecond } = await contestant.client.ask('throughput', { seconds: context.isQuick ? 0.7 : 1.5 })
+  if (!isCounted) return
+  contestant.restingP50.push(context.percentile(samples, 50))
+  contestant.perSecond.push(Number(perSecond))
 }
 
 async function measure(context: BenchContext, contestant: Contestant, isCounted: boolean): Promise<void> {
-  const { samplesUs } = await contestant.client.ask('latency', { calls: context.isQuick ? 1500 : 3000 })
-  const { perSecond } = await contestant.client.ask('throughput', { seconds: context.isQuick ? 0.7 : 1.5 })
+  const samples = await singleCalls(context, contestant)
   if (!isCounted) return
-  const samples = samplesUs as number[] // because: measureLatency's answer
   contestant.p50.push(context.percentile(samples, 50))
   contestant.p99.push(context.percentile(samples, 99))
-  contestant.perSecond.push(Number(perSecond))
 }
 
 function report(
   context: BenchContext,
-  contestants: Record<'tls' | 'noise' | 'grpc', Contestant>,
-  runs: number,
+  contestants: Contestants,
+  details: { readonly runs: number; readonly note: string },
 ): void {
   const { grpc } = contestants
+  const { runs } = details
   for (const lane of ['tls', 'noise'] as const) {
-    const { p50, p99, perSecond } = contestants[lane]
+    const { p50, p99, perSecond, restingP50 } = contestants[lane]
     for (const [figure, values, others, unit] of [
       [`rpc_${lane}_p50_us`, p50, grpc.p50, 'us'],
       [`rpc_${lane}_p99_us`, p99, grpc.p99, 'us'],
       [`rpc_${lane}_calls_per_s`, perSecond, grpc.perSecond, '1/s'],
+      [`rpc_${lane}_p50_resting_us`, restingP50, grpc.restingP50, 'us'],
     ] as const) {
       const ratio = context.median(values.map((value, index) => value / (others[index] ?? NaN)))
-      context.report(figure, context.median(values), unit, { peer: 'grpc-js, mutual TLS', ratio, runs })
+      const about =
+        figure.includes('resting') || unit === '1/s'
+          ? { runs, note: 'cores may halt between calls' }
+          : details
+      context.report(figure, context.median(values), unit, { peer: 'grpc-js, mutual TLS', ratio, ...about })
     }
   }
-  context.report('grpc_p50_us', context.median(grpc.p50), 'us', { runs })
+  context.report('grpc_p50_us', context.median(grpc.p50), 'us', details)
   context.report('grpc_calls_per_s', context.median(grpc.perSecond), '1/s', { runs })
+  context.report('grpc_p50_resting_us', context.median(grpc.restingP50), 'us', { runs })
 }
 
 /** One self-signed certificate for both ends; gRPC checks chains, so a device certificate will not do. */

@@ -11,7 +11,7 @@ import type { DeviceId, PeerId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
 import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
-import { parseAddress } from './address.ts'
+import { isUnspecified, parseAddress } from './address.ts'
 import { createAddressBook, type AddressBook } from './address-book.ts'
 import { createBeacon, type Beacon } from './beacon.ts'
 import type { AddressSource } from './endpoint.ts'
@@ -130,12 +130,19 @@ export async function createFinder(
     },
     ownAddresses() {
       const own = watcher.current().flatMap((on) => addressesOn(on, parts.addresses()))
-      return [...new Set(own)].slice(0, limits.addressesPerPeer)
+      // Told to listen on loopback alone: for a peer on this machine, which no interface to speak on leads to
+      const named = own.length > 0 ? own : parts.addresses().filter(isConcrete)
+      return [...new Set(named)].slice(0, limits.addressesPerPeer)
     },
     announce: () => beacon.announce(),
     strangers: () => [...strangers.values()],
     [Symbol.asyncDispose]: () => (disposing ??= close({ watcher, plain, beacon, book })),
   }
+}
+
+function isConcrete(text: string): boolean {
+  const address = parseAddress(text)
+  return address !== undefined && (address.family === 4 || address.family === 6) && !isUnspecified(address)
 }
 
 interface Owned {

@@ -57,6 +57,22 @@ const forge = (lan: MemoryLan, peerId: PeerId, address: string, nameplate?: stri
   )
 
 describe('finder', () => {
+  test('a peer told to listen on loopback alone names that, any other only what a network leads to', async () => {
+    const clock = createVirtualClock()
+    const lan = createMemoryLan()
+    const inside = await createDevice(lan, 1, clock, {
+      listening: ['/ip4/127.0.0.1/tcp/4001', '/ip4/127.0.0.1/tcp/4002/tls'],
+    })
+    const outside = await createDevice(lan, 2, clock)
+    expect(inside.finder.ownAddresses()).toEqual(pairOf('127.0.0.1'))
+    expect(outside.finder.ownAddresses()).toEqual(pairOf('10.0.0.2'))
+    outside.interfaces = {}
+    await pass(clock, limits.interfacePollMs + 1)
+    expect(outside.finder.ownAddresses()).toEqual([])
+    await inside.finder[Symbol.asyncDispose]()
+    await outside.finder[Symbol.asyncDispose]()
+  })
+
   test('a member is sighted and its addresses known; its goodbye forgets what never worked', async () => {
     const clock = createVirtualClock()
     const lan = createMemoryLan()

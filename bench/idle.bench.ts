@@ -26,7 +26,7 @@ export async function run(context: BenchContext): Promise<void> {
   try {
     const pids = homes.map((home) => startPeer(home))
     await pairPeers(homes, context.signal)
-    const settleMs = context.isQuick ? 2_000 : 10_000
+    const settleMs = context.isQuick ? 2_000 : 30_000
     const spanMs = context.isQuick ? 5_000 : 30_000
     await sleep(settleMs, undefined, { signal: context.signal })
     const before = pids.map(readCpuMs)

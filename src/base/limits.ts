@@ -132,14 +132,12 @@ export const limits = {
   abortMs: 10_000,
   /** Heartbeats on control without an answer for so long although bytes come in: a one-way network, down. */
   unansweredMs: 5_000,
-  /** The detector looks at the byte counter of a connection at least so often. */
-  detectorPollMs: 250,
   /** A detector tick later than this means that our own process stood still: no alarm from that time. */
   detectorLateMs: 200,
   /** Heartbeat period on bulk, where data is the usual sign of life. */
   bulkHeartbeatMs: 2_000,
   /** Nothing received for this long: the other side is asked by datagrams, which wait for no retransmission timer. */
-  pulseAfterMs: 600,
+  pulseAfterMs: 1_000,
   /** Between two such datagrams: thirty of them fit between a stall of 1 s and `downMs`. */
   pulseEveryMs: 50,
   /**
@@ -208,6 +206,14 @@ export const limits = {
   inlineBlobBytes: 64 * 1024,
   /** Bytes of content in one frame: two of them fit a message; larger ones make others wait, smaller ones cost calls. */
   blobChunkBytes: 256 * 1024,
+  /** Longest range of a large content asked for at once: one read and one write. A longer one ends the channel. */
+  blobRangeBytes: 1024 * 1024,
+  /** Ranges of one content that one source is asked for at once: enough to keep the line full while others are written. */
+  blobRangesInFlight: 4,
+  /** Sources of one content that are asked at the same time; the others wait until one fails. */
+  blobSources: 4,
+  /** Received bytes of one large content that wait for their turn to be written; nothing more is asked for above it. */
+  blobWindowBytes: 20 * 1024 * 1024,
   /** Largest content; a length beyond it is an attack or damage and ends the channel. */
   blobBytes: 2 ** 50,
   /** Contents one peer may ask for at once; more are answered "busy". */
@@ -244,6 +250,19 @@ export const limits = {
   mergeSides: 8,
   /** Contents kept as bases for merges, compressed, all together; the oldest leave, at worst a conflict copy. */
   mergeBasesBytes: 256 * 1024 * 1024,
+  /** Days that replaced and deleted files are kept; older ones are dropped. */
+  versionDays: 30,
+  /** Bytes of kept files of one folder; above it the oldest leave, but none of the last day. */
+  versionBytes: 20 * 1024 * 1024 * 1024,
+  /** Conflicts, versions or steps of history in one answer; the rest is left out, and the answer says so. */
+  listedEntries: 1_000,
+  /** Problems of single files told with the state of a folder; the rest is counted. */
+  listedProblems: 20,
+  /** Lines of one difference that is shown, and characters of one line; the rest is left out. */
+  diffLines: 2_000,
+  diffLineLength: 400,
+  /** Patterns in one `.skeinignore` change. */
+  ignorePatterns: 256,
   /** Clipboard items kept in the shared document; the oldest leave. */
   clipboardItems: 1000,
   /** Bytes of one clipboard format inside the document; longer ones are blobs. */

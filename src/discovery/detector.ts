@@ -12,6 +12,8 @@ import { limits } from '../base/limits.ts'
 
 export interface DetectorOptions {
   readonly heartbeatMs: number
+  /** The shell looks at the byte counter at least so often. */
+  readonly pollMs: number
   readonly suspectMs: number
   readonly downMs: number
   readonly abortMs: number
@@ -24,6 +26,7 @@ export interface DetectorOptions {
 /** Control: what a person sees as "online". */
 export const controlDetector: DetectorOptions = {
   heartbeatMs: limits.heartbeatMs,
+  pollMs: limits.heartbeatMs,
   suspectMs: limits.suspectMs,
   downMs: limits.downMs,
   abortMs: limits.abortMs,
@@ -34,6 +37,7 @@ export const controlDetector: DetectorOptions = {
 /** Bulk: an answer may wait behind megabytes of data, and nobody's status hangs on it. */
 export const bulkDetector: DetectorOptions = {
   heartbeatMs: limits.bulkHeartbeatMs,
+  pollMs: limits.bulkHeartbeatMs / 2,
   suspectMs: limits.bulkSuspectMs,
   downMs: limits.bulkSuspectMs,
   abortMs: limits.abortMs,
@@ -58,8 +62,8 @@ export interface DetectorState {
 }
 
 export type DetectorEvent =
-  /** The time asked for by `wakeMs`, or any other; `hasBytes`: something was received since the last tick. */
-  | { readonly kind: 'tick'; readonly hasBytes: boolean }
+  /** The time asked for by `wakeMs`, or any other; `heardMs`: when something was received since the last tick, if it was. */
+  | { readonly kind: 'tick'; readonly heardMs: number | undefined }
   /** A heartbeat of ours was answered. */
   | { readonly kind: 'answered' }
   /** A pulse of ours was answered. */
@@ -102,7 +106,8 @@ export function stepDetector(
       return { state: { ...state, nextBeatMs: nowMs, wakeMs: Math.min(state.wakeMs, nowMs) }, effects: [] }
     case 'tick': {
       const awake = graceForOwnStall(state, nowMs)
-      return settle(event.hasBytes ? { ...awake, heardMs: nowMs } : awake, nowMs, options)
+      const heardMs = Math.min(nowMs, Math.max(awake.heardMs, event.heardMs ?? -Infinity))
+      return settle({ ...awake, heardMs }, nowMs, options)
     }
   }
 }
@@ -167,7 +172,7 @@ function judge(state: DetectorState, nowMs: number, options: DetectorOptions): L
 
 /** The earliest moment at which something can change without an event: never later than the poll of the byte counter. */
 function wakeAt(state: DetectorState, nowMs: number, options: DetectorOptions): number {
-  let atMs = Math.min(nowMs + limits.detectorPollMs, state.nextBeatMs, pulseDueMs(state, options))
+  let atMs = Math.min(nowMs + options.pollMs, state.nextBeatMs, pulseDueMs(state, options))
   const livedMs = lastMs(state.heardMs, state)
   const bounds = [state.heardMs + options.suspectMs, livedMs + options.downMs, livedMs + options.abortMs]
   for (const boundMs of bounds) if (boundMs > nowMs) atMs = Math.min(atMs, boundMs)

@@ -66,6 +66,7 @@ export class Line implements LineHandle {
   readonly #clock: Env['clock']
   #detector: DetectorState
   #bytesSeen: number
+  #lookedMs = 0
   #askedMs = 0
   #isAnswerOwed = true
   #channels = 0
@@ -152,10 +153,15 @@ export class Line implements LineHandle {
 
   /** Looks at the byte counter and the time. */
   tick(): readonly DetectorEffect[] {
+    const nowMs = this.#clock.monotonicMs()
     const bytesRead = this.connection.bytesRead()
     const hasBytes = bytesRead !== this.#bytesSeen
+    const frameMs = this.rpc.lastHeardMs()
+    // The counter only says since the last look; a heartbeat says when
+    const heardMs = frameMs > this.#lookedMs ? frameMs : nowMs
     this.#bytesSeen = bytesRead
-    return this.step({ kind: 'tick', hasBytes })
+    this.#lookedMs = nowMs
+    return this.step({ kind: 'tick', heardMs: hasBytes ? heardMs : undefined })
   }
 
   /** Counts a channel for as long as it is open. */

@@ -24,6 +24,7 @@ import type { LogFile } from './log-file.ts'
 import { openLogFile } from './log-file.ts'
 import { formatLogLine } from '../program/log-line.ts'
 import { completeApi } from './process-api.ts'
+import { trimMemoryWhenQuiet } from './memory-trim.ts'
 import type { PrometheusMetrics } from './prometheus.ts'
 import { createPrometheusMetrics } from './prometheus.ts'
 import type { Settings } from './settings.ts'
@@ -49,6 +50,7 @@ interface Running {
   home?: Home
   peer?: HostedPeer
   control?: ControlServer
+  trim?: Disposable | undefined
 }
 
 /** Exit code of a crash: systemd restarts on it, unlike on one that a person has to mend. */
@@ -74,6 +76,7 @@ export async function runPeerProcess(options: PeerProcessOptions, createPeer: Cr
     env = { ...env, metrics, log: createLog(lines.write, settings.logLevel) }
     onCrash(env)
     await start({ env, options, metrics, logFile, settings, stop: stopping.resolve }, running, createPeer)
+    running.trim = trimMemoryWhenQuiet(env)
     tellStarter({ kind: 'ready', pid: process.pid })
   } catch (error) {
     const { fix } = asSkeinError(error)
@@ -123,7 +126,8 @@ async function start(starting: Starting, running: Running, createPeer: CreatePee
 
 /** Last opened, first closed; a part that hangs or fails costs the clean mark, never the stop. */
 async function stop(env: Env, running: Running, isClean: boolean): Promise<void> {
-  const { control, peer, home } = running
+  const { control, peer, home, trim } = running
+  trim?.[Symbol.dispose]()
   try {
     await withDeadline(env.clock, { timeoutMs: limits.stopMs, what: 'stopping' }, async () => {
       await control?.[Symbol.asyncDispose]()

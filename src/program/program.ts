@@ -10,11 +10,8 @@ const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
 /** The entry of the background process. */
 export const daemonPath = (): string => fileURLToPath(new URL(`../peer/daemon${ending}`, import.meta.url))
 
-/**
- * Options of Node for the background process. Loading the peer makes V8 grow its young generation to three times 16 MB
- * that are never given back; small semi-spaces keep about 25 MB (measured: 152 to 127 MB resident).
- */
-export const daemonNodeOptions: readonly string[] = ['--max-semi-space-size=2']
+/** Options of Node for the background process: it gives memory back itself when it is quiet (peer/memory-trim.ts). */
+export const daemonNodeOptions: readonly string[] = ['--expose-gc']
 
 /** Version in package.json, `0.0.0` when there is none around. */
 export function readVersion(): string {

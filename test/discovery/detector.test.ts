@@ -36,7 +36,7 @@ function drive(
   const awake = (atMs: number): number =>
     stalls.find(({ fromMs, toMs }) => atMs >= fromMs && atMs < toMs)?.toMs ?? atMs
   let next = 0
-  let hasBytes = false
+  let heardMs: number | undefined
   for (;;) {
     const byteMs = bytesMs[next]
     const tickMs = awake(state.wakeMs)
@@ -46,11 +46,13 @@ function drive(
     if (nowMs > untilMs) break
     if (isByte) {
       next++
-      hasBytes = !isAnswer(byteMs)
-      if (hasBytes) continue
+      if (!isAnswer(byteMs)) {
+        heardMs = nowMs
+        continue
+      }
     }
-    const event = isByte ? { kind: 'answered' as const } : { kind: 'tick' as const, hasBytes }
-    if (!isByte) hasBytes = false
+    const event = isByte ? { kind: 'answered' as const } : { kind: 'tick' as const, heardMs }
+    if (!isByte) heardMs = undefined
     const step = stepDetector(state, event, nowMs, options)
     // A shell that is asked for a tick now and does not get further would spin
     if (!isByte && step.state.wakeMs <= nowMs && step.state.life !== 'dead')
@@ -114,7 +116,7 @@ describe('detector', () => {
     const bytesMs = Array.from({ length: 100 }, (_, index) => index * 300)
     const run = drive({ bytesMs, isAnswer: (atMs) => atMs === 0 || atMs > 20_000, untilMs: 29_000 })
     expect(of(run, 'downed').length).toBe(1)
-    expect(of(run, 'downed')[0]).toBeLessThanOrEqual(limits.unansweredMs + limits.detectorPollMs)
+    expect(of(run, 'downed')[0]).toBeLessThanOrEqual(limits.unansweredMs + controlDetector.pollMs)
     expect(of(run, 'revived')).toEqual([20_100])
     expect(of(run, 'abort')).toEqual([])
   })
@@ -229,7 +231,7 @@ describe('detector', () => {
     const seen: Happening[] = []
     for (let nowMs = 0; nowMs < 40_000; nowMs += 25) {
       // The connection is stuck from the start; every other pulse is answered
-      const step = stepDetector(state, { kind: 'tick', hasBytes: false }, nowMs, controlDetector)
+      const step = stepDetector(state, { kind: 'tick', heardMs: undefined }, nowMs, controlDetector)
       for (const effect of step.effects) seen.push({ atMs: nowMs, effect })
       const isAnswered = step.effects.includes('pulse') && seen.length % 2 === 0
       state = isAnswered
@@ -248,7 +250,7 @@ describe('detector', () => {
   test('a connection that dies right after pulses were answered is noticed in time', () => {
     let state = startDetector(0)
     const tick = (nowMs: number): readonly DetectorEffect[] => {
-      const step = stepDetector(state, { kind: 'tick', hasBytes: false }, nowMs, controlDetector)
+      const step = stepDetector(state, { kind: 'tick', heardMs: undefined }, nowMs, controlDetector)
       state = step.state
       return step.effects
     }

@@ -68,7 +68,7 @@ test('addresses to listen on are host and port, nothing else', () => {
 
 const facts = {
   nodePath: '/opt/node 24/bin/node',
-  nodeOptions: ['--max-semi-space-size=2'],
+  nodeOptions: ['--expose-gc'],
   daemonPath: '/opt/skein/$HOME/100%/"daemon".js',
   home: '/home/a&<b>/skein',
   compileCachePath: '/home/a/.cache/$x/50%',
@@ -78,7 +78,7 @@ const facts = {
 test('paths cannot break out of the unit files', () => {
   const unit = formatSystemdUnit(facts)
   expect(unit).toContain(
-    'ExecStart="/opt/node 24/bin/node" "--max-semi-space-size=2" "/opt/skein/$$HOME/100%%/\\"daemon\\".js" "--home" "/home/a&<b>/skein"\n',
+    'ExecStart="/opt/node 24/bin/node" "--expose-gc" "/opt/skein/$$HOME/100%%/\\"daemon\\".js" "--home" "/home/a&<b>/skein"\n',
   )
   expect(unit).toContain('Environment="NODE_COMPILE_CACHE=/home/a/.cache/$x/50%%"\n')
   expect(quoteSystemd('a\nExecStart=/bin/evil\\')).toBe('"a\\nExecStart=/bin/evil\\\\"')

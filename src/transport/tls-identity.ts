@@ -6,15 +6,15 @@ import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import type { PeerId, PrivateKey } from '@libp2p/interface'
-import { generateCertificate, verifyPeerCertificate } from '@libp2p/tls/utils'
 import { SkeinError } from '../base/errors.ts'
+import { createDeviceCertificate, verifyDeviceCertificate } from './device-certificate.ts'
 
 /** Both sides must offer it: TLS with a libp2p certificate, yamux inside, without further negotiation. */
 export const tlsProtocol = 'skein-yamux/1'
 
 /** Options of both roles. The certificate is made once for the life of the host. */
 export async function createTlsIdentity(privateKey: PrivateKey): Promise<SecureContextOptions> {
-  const { cert, key } = await generateCertificate(privateKey)
+  const { cert, key } = await createDeviceCertificate(privateKey)
   return {
     cert,
     key,
@@ -37,12 +37,7 @@ export async function verifyRemote(socket: TLSSocket, expected: PeerId | undefin
   if (certificate === undefined || socket.alpnProtocol !== tlsProtocol) {
     throw new SkeinError('auth.invalid', 'the remote shows no device certificate')
   }
-  let peerId: PeerId
-  try {
-    peerId = await verifyPeerCertificate(new Uint8Array(certificate.raw))
-  } catch (error) {
-    throw new SkeinError('auth.invalid', 'the certificate of the remote is not valid', { cause: error })
-  }
+  const peerId = await verifyDeviceCertificate(new Uint8Array(certificate.raw))
   if (expected !== undefined && !expected.equals(peerId)) {
     throw new SkeinError('auth.denied', `another device answers: ${peerId.toString()}`)
   }

@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as Y from 'yjs'
+import type { Channel } from '../../src/base/channel.ts'
 import { createSystemEnv } from '../../src/base/env.ts'
 import { encodeId, type DeviceId, type SpaceId } from '../../src/base/ids.ts'
 import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
@@ -16,6 +17,7 @@ import { openStore, type Store } from '../../src/crdt/store.ts'
 import { createSync } from '../../src/crdt/sync.ts'
 import type { TreeChange } from '../../src/crdt/tree-change.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
+import { measureRest } from './documents-rest.ts'
 import { measureMerge } from './merge-figures.ts'
 
 // because: 16 bytes in the right form
@@ -101,12 +103,49 @@ const seconds = (sinceMs: number): number => (performance.now() - sinceMs) / 100
 const rss = (): number => process.memoryUsage().rss / 1e6
 const collect = (): void => globalThis.gc?.()
 
-async function encodedBytes(host: DocHost): Promise<number> {
-  let total = 0
-  for (const one of host.names())
-    total += await host.read([one], (document) => Y.encodeStateAsUpdate(document(one)).byteLength)
-  return total
+interface Sizes {
+  readonly encoded: number
+  /** Characters of the living records: the least that any form would hold. */
+  readonly records: number
+  /** All documents in memory, freshly loaded. */
+  readonly heap: number
+  /** All rows of the store. */
+  readonly rows: number
 }
+
+async function sizesOf({ host, store }: Opened): Promise<Sizes> {
+  const updates: Uint8Array[] = []
+  let records = 0
+  for (const one of host.names()) {
+    await host.read([one], (document) => {
+      updates.push(Y.encodeStateAsUpdate(document(one)))
+      for (const [root, type] of document(one).share)
+        if (type instanceof Y.AbstractType)
+          records += document(one).getArray<string>(root).toArray().join('').length
+    })
+  }
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const loaded = updates.map((update) => {
+    const document = new Y.Doc({ guid: 'bench' })
+    Y.applyUpdate(document, update)
+    return document
+  })
+  collect()
+  const heap = process.memoryUsage().heapUsed - before
+  let rows = 0
+  for await (const [key, value] of store.scan({ from: '', to: '~' })) rows += key.length + value.byteLength
+  for (const document of loaded) document.destroy()
+  return { encoded: updates.reduce((sum, update) => sum + update.byteLength, 0), records, heap, rows }
+}
+
+const growthOf = (before: Sizes, after: Sizes, suffix: string): Record<string, number> =>
+  Object.fromEntries(
+    (['encoded', 'records', 'heap', 'rows'] as const).map((what) => [
+      `${what}_${suffix}`,
+      (after[what] / before[what] - 1) * 100,
+    ]),
+  )
 
 /** 3,000 files on three devices, each file overwritten ten times at random places by random devices. */
 async function churn(): Promise<Record<string, number>> {
@@ -127,7 +166,7 @@ async function churn(): Promise<Record<string, number>> {
   const files = await fill(first.tree, 3_000)
   await settle()
   // What every later round is held against: each file overwritten once
-  let base = 0
+  const sizes: Sizes[] = []
   for (let round = 0; round <= 10; round++) {
     for (let index = 0; index < files.length; index += 50) {
       const device = devices[randomBelow(random, devices.length)] ?? first
@@ -142,9 +181,11 @@ async function churn(): Promise<Record<string, number>> {
       await device.tree.commit(changes)
       await settle()
     }
-    if (round === 0) base = await encodedBytes(first.host)
+    sizes.push(await sizesOf(first))
   }
-  return { growth_percent: ((await encodedBytes(first.host)) / base - 1) * 100 }
+  const [base, once, last] = [sizes[0], sizes[1], sizes.at(-1)]
+  if (base === undefined || once === undefined || last === undefined) throw new Error('no rounds')
+  return { ...growthOf(base, last, 'percent'), ...growthOf(once, last, 'late_percent') }
 }
 
 async function reconnect(home: string): Promise<Record<string, number>> {
@@ -156,12 +197,18 @@ async function reconnect(home: string): Promise<Record<string, number>> {
   const access = { visible: () => true, mayWrite: () => true }
   const syncs = [[left, mine] as const, [right, theirs] as const].map(([side, channel]) => {
     const sync = createSync(env, side.host)
-    const counted = {
-      ...channel,
-      send: (...parts: readonly Uint8Array[]) => {
+    const counted: Channel = {
+      label: channel.label,
+      closed: channel.closed,
+      send: (...parts) => {
         for (const part of parts) bytes += part.byteLength
         return channel.send(...parts)
       },
+      drained: (signal) => channel.drained(signal),
+      receive: (receiver) => channel.receive(receiver),
+      close: () => channel.close(),
+      abort: (error) => channel.abort(error),
+      [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
     }
     const equal = new Promise<void>((resolve) => {
       sync.on('inSync', ({ isInSync }) => (isInSync ? resolve() : undefined))
@@ -180,6 +227,7 @@ async function reconnect(home: string): Promise<Record<string, number>> {
 async function measure(what: string, home: string, count: number): Promise<Record<string, number>> {
   const startedMs = performance.now()
   if (what === 'merge') return measureMerge()
+  if (what === 'rest') return await measureRest(count)
   if (what === 'churn') return await churn()
   if (what === 'reconnect') return await reconnect(home)
   if (what === 'fill') {

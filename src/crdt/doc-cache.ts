@@ -1,6 +1,6 @@
 /**
  * The documents in memory: loaded from the store when touched, the least recently used forgotten above a bound of
- * encoded bytes, and the heads (digest, state vector) of all documents, loaded or not.
+ * bytes, and the heads (digest, state vector) of all documents, loaded or not.
  */
 import * as Y from 'yjs'
 import { assert } from '../base/assert.ts'
@@ -20,6 +20,8 @@ export interface LoadedDoc {
   firstSequence: number
   snapshotBytes: number
   logBytes: number
+  /** What its pieces cost in memory beyond their bytes: overwriting at random breaks runs of records into single ones. */
+  structBytes: number
   /** Uses going on: it must not leave memory. */
   pins: number
 }
@@ -42,10 +44,19 @@ export interface CacheBounds {
 
 /** A log longer than this, or heavier than a quarter of the snapshot, is folded into a new snapshot. */
 const logUpdatesMax = 64
-const logBytesMin = 64 * 1024
+const logBytesMin = 16 * 1024
+/** A Yjs item with its id, content and neighbours on the heap, measured. */
+const bytesPerStruct = 340
+/** From so many on it pays to look which are neighbours. */
+const loadedTogetherMin = 8
+/** Documents in one reading: enough to save the way to the disk, few enough to lie in memory twice. */
+const runMax = 24
 
 export class DocCache {
-  /** The head of each document that holds something; undefined when it has to be computed. */
+  /**
+   * The head of each document that holds something; undefined when it has to be computed. Names only ever come in: what
+   * is in the store is in here.
+   */
   readonly heads: Map<string, log.DocumentHead | undefined>
   readonly projections: Projection<unknown>[] = []
   private readonly env: Env
@@ -53,7 +64,7 @@ export class DocCache {
   private readonly owner: CacheOwner
   private readonly bounds: CacheBounds
   private readonly docs = new Map<string, LoadedDoc>()
-  private readonly loading = new Map<string, Promise<LoadedDoc>>()
+  private readonly loading = new Map<string, Promise<LoadedDoc | undefined>>()
   private loadedBytes = 0
 
   constructor(
@@ -79,6 +90,7 @@ export class DocCache {
   async pin(names: readonly string[]): Promise<Map<string, LoadedDoc>> {
     const pinned = new Map<string, LoadedDoc>()
     try {
+      await this.loadTogether(names)
       for (const name of names) {
         if (pinned.has(name)) continue
         const loaded = this.docs.get(name) ?? (await this.load(name))
@@ -106,21 +118,58 @@ export class DocCache {
     this.evict()
   }
 
-  private load(name: string): Promise<LoadedDoc> {
+  private async load(name: string): Promise<LoadedDoc> {
     assert(log.isDocumentName(name), `${name} is a document name`)
-    let pending = this.loading.get(name)
-    if (pending === undefined) {
-      pending = this.readIn(name).finally(() => this.loading.delete(name))
-      this.loading.set(name, pending)
-    }
-    return pending
+    if (!this.loading.has(name)) void this.startLoading([name])
+    const loaded = await this.loading.get(name)
+    assert(loaded !== undefined, 'what is being loaded arrives or throws')
+    return loaded
   }
 
-  private async readIn(name: string): Promise<LoadedDoc> {
+  /** Many that are not in memory: neighbours in one reading, the next reading under way while one is decoded. */
+  private async loadTogether(names: readonly string[]): Promise<void> {
+    const wanted = new Set(names.filter((name) => !this.docs.has(name) && !this.loading.has(name)))
+    if (wanted.size < loadedTogetherMin) return
+    let reading: Promise<unknown> = Promise.resolve()
+    for (const run of neighbourRuns([...this.heads.keys()].sort(), wanted)) {
+      const next = this.startLoading(run)
+      await reading
+      reading = next
+    }
+    await reading
+  }
+
+  private startLoading(names: readonly string[]): Promise<unknown> {
+    const reading = this.readIn(names)
+    for (const name of names) {
+      const one = reading.then((documents) => documents.get(name)).finally(() => this.loading.delete(name))
+      this.loading.set(name, one)
+      // because: whoever waits for it is told; with nobody waiting the next reader tries again
+      one.catch(() => undefined)
+    }
+    return reading
+  }
+
+  /** @param names neighbours in the store. */
+  private async readIn(names: readonly string[]): Promise<Map<string, LoadedDoc>> {
     // Queued changes of a document that was thrown out must be in the store before it is read again
-    await this.owner.settled(name)
-    const stored = await log.readDocument(this.store, name)
-    const document = new Y.Doc({ gc: true })
+    for (const name of names) await this.owner.settled(name)
+    const documents = new Map<string, LoadedDoc>()
+    // One that nobody has written yet is not in the store: most documents of a new space come into being this way
+    const held = names.filter((name) => this.heads.has(name))
+    const found = held.length === 0 ? undefined : await log.readDocuments(this.store, held)
+    for (const name of names) {
+      const stored = found?.get(name) ?? log.emptyDocument
+      // The head tells how many updates there were: rows that are gone without a trace show here
+      const isShort = (this.heads.get(name)?.nextSequence ?? 0) > stored.nextSequence
+      documents.set(name, await this.take(name, isShort ? { ...stored, isDamaged: true } : stored))
+    }
+    return documents
+  }
+
+  private async take(name: string, stored: log.StoredDocument): Promise<LoadedDoc> {
+    // because: a guid of its own would cost 31 draws of chance, and nothing reads it
+    const document = new Y.Doc({ gc: true, guid: name })
     let isDamaged = stored.isDamaged
     for (const update of stored.updates) {
       try {
@@ -134,7 +183,8 @@ export class DocCache {
     if (isDamaged) await this.store.renewIdentity('damaged', name)
     document.clientID = this.store.identity.clientId
     const { nextSequence, firstSequence, snapshotBytes, logBytes } = stored
-    const loaded: LoadedDoc = { document, nextSequence, firstSequence, snapshotBytes, logBytes, pins: 0 }
+    const sizes = { snapshotBytes, logBytes, structBytes: structBytesOf(document) }
+    const loaded: LoadedDoc = { document, nextSequence, firstSequence, ...sizes, pins: 0 }
     this.listen(name, loaded)
     for (const projection of this.projections) if (projection.matches(name)) projection.loaded(name, document)
     this.docs.set(name, loaded)
@@ -193,6 +243,18 @@ export class DocCache {
     for (const name of this.docs.keys()) this.drop(name)
   }
 
+  /** Changes of this document were not stored: what is in memory, and known of it, is not true. */
+  lose(name: string): void {
+    this.drop(name)
+    if (this.heads.has(name)) this.heads.set(name, undefined)
+  }
+
+  /** The store is not what it was: everything is read and computed again. */
+  forget(): void {
+    this.dropAll()
+    for (const name of this.heads.keys()) this.heads.set(name, undefined)
+  }
+
   setIdentity(clientId: number): void {
     for (const { document } of this.docs.values()) document.clientID = clientId
   }
@@ -235,10 +297,12 @@ export class DocCache {
       const update = Y.encodeStateAsUpdate(loaded.document)
       rows.push(...log.snapshotRows(name, { from: loaded.firstSequence, to: loaded.nextSequence }, update))
       rows.push(log.headRow(name, this.computeHead(name, loaded)))
-      this.loadedBytes += update.byteLength - sizeOf(loaded)
+      this.loadedBytes -= sizeOf(loaded)
       loaded.firstSequence = loaded.nextSequence
       loaded.snapshotBytes = update.byteLength
       loaded.logBytes = 0
+      loaded.structBytes = structBytesOf(loaded.document)
+      this.loadedBytes += sizeOf(loaded)
     }
     return rows
   }
@@ -254,4 +318,24 @@ export class DocCache {
   }
 }
 
-const sizeOf = (loaded: LoadedDoc): number => loaded.snapshotBytes + loaded.logBytes
+const sizeOf = (loaded: LoadedDoc): number => loaded.snapshotBytes + loaded.logBytes + loaded.structBytes
+
+function structBytesOf(document: Y.Doc): number {
+  let count = 0
+  for (const structs of document.store.clients.values()) count += structs.length
+  return count * bytesPerStruct
+}
+
+/** Runs of wanted names with no other known one between them. */
+function* neighbourRuns(known: readonly string[], wanted: ReadonlySet<string>): Generator<readonly string[]> {
+  let run: string[] = []
+  for (const name of known) {
+    const isWanted = wanted.has(name)
+    if (isWanted) run.push(name)
+    if (run.length > 0 && (!isWanted || run.length === runMax)) {
+      yield run
+      run = []
+    }
+  }
+  if (run.length > 0) yield run
+}

@@ -13,7 +13,7 @@ import { errorFields } from '../base/log.ts'
 import { DocCache, type CacheBounds, type CacheOwner, type LoadedDoc } from './doc-cache.ts'
 import * as log from './document-log.ts'
 import type { ChangeOrigin, Projection, RowSource, StoredChange } from './projection.ts'
-import type { Store } from './store.ts'
+import { readRepaired, type Store } from './store.ts'
 import { checkUpdate, decodeStateVector, isReady, showsFork } from './update-check.ts'
 import { WritePipeline, type QueuedChange } from './write-pipeline.ts'
 
@@ -68,7 +68,7 @@ export type DocHostOptions = CacheBounds
 
 /** @throws `store.failed`. */
 export async function createDocHost(env: Env, store: Store, options: DocHostOptions = {}): Promise<DocHost> {
-  return new PipelinedDocHost(env, store, options, await log.readHeads(store))
+  return new PipelinedDocHost(env, store, options, await readRepaired(store, () => log.readHeads(store)))
 }
 
 class PipelinedDocHost implements DocHost {
@@ -87,7 +87,7 @@ class PipelinedDocHost implements DocHost {
     this.events = createEmitter<DocHostEvents>(env.log)
     const pipeline = new WritePipeline(store, {
       fold: (names, isQueued) => this.cache.fold(names, isQueued),
-      lost: (name) => this.cache.drop(name),
+      lost: (name) => this.cache.lose(name),
       stored: (changes) => this.events.emit('stored', { changes }),
     })
     this.pipeline = pipeline
@@ -107,8 +107,8 @@ class PipelinedDocHost implements DocHost {
     this.cache = new DocCache(env, store, heads, { owner, bounds: options })
     this.subscriptions = [
       // What the store did not take is not true: every document is read again
-      store.on('failed', () => this.cache.dropAll()),
-      store.on('reopened', () => void this.reloadHeads()),
+      store.on('failed', () => this.cache.forget()),
+      store.on('reopened', () => this.cache.forget()),
       store.on('identified', ({ identity }) => this.cache.setIdentity(identity.clientId)),
     ]
   }
@@ -222,16 +222,6 @@ class PipelinedDocHost implements DocHost {
     return this.close()
   }
 
-  private async reloadHeads(): Promise<void> {
-    try {
-      const heads = await log.readHeads(this.store)
-      this.cache.heads.clear()
-      for (const [name, head] of heads) this.cache.heads.set(name, head)
-    } catch (error) {
-      this.env.log.error('cannot read the documents after reopening', errorFields(error))
-    }
-  }
-
   /** Runs a synchronous change and collects the updates it makes. If it throws, the documents are thrown out. */
   private captured<T>(
     origin: ChangeOrigin,
@@ -245,7 +235,7 @@ class PipelinedDocHost implements DocHost {
     try {
       return [change(), changes]
     } catch (error) {
-      for (const name of names) this.cache.drop(name)
+      for (const name of names) this.cache.lose(name)
       throw asSkeinError(error, origin.kind === 'local' ? 'internal' : 'codec.invalid')
     } finally {
       this.capture = undefined

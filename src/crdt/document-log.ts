@@ -31,6 +31,15 @@ export interface StoredDocument {
   readonly isDamaged: boolean
 }
 
+export const emptyDocument: StoredDocument = {
+  updates: [],
+  nextSequence: 0,
+  firstSequence: 0,
+  snapshotBytes: 0,
+  logBytes: 0,
+  isDamaged: false,
+}
+
 export interface DocumentHead {
   readonly nextSequence: number
   /** 8 bytes, see digest.ts. */
@@ -38,17 +47,51 @@ export interface DocumentHead {
   readonly stateVector: Uint8Array
 }
 
-const sequenceText = (sequence: number): string => sequence.toString(16).padStart(12, '0')
+const logKey = (name: string, sequence: number): string =>
+  `u!${name}!${sequence.toString(16).padStart(12, '0')}`
 
-export async function readDocument(store: Store, name: string): Promise<StoredDocument> {
-  let isDamaged = false
+/** Reads documents whose names are neighbours in the store: no other document lies between the first and the last. */
+export async function readDocuments(
+  store: Store,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, StoredDocument>> {
+  const damaged = new Set<string>()
   using _watch = store.on('corrupt', ({ key }) => {
-    if (key === `s!${name}` || key.startsWith(`u!${name}!`)) isDamaged = true
+    if (key.startsWith('s!')) damaged.add(key.slice(2))
+    else if (key.startsWith('u!')) damaged.add(key.slice(2, -13))
   })
+  const [snapshots, logs] = await Promise.all([
+    store.getMany(names.map((name) => `s!${name}`)),
+    readLogs(store, names),
+  ])
+  const documents = new Map<string, StoredDocument>()
+  for (const [index, name] of names.entries()) {
+    const document = assemble(snapshots[index], logs.get(name) ?? [])
+    documents.set(name, damaged.has(name) ? { ...document, isDamaged: true } : document)
+  }
+  return documents
+}
+
+type LogEntry = readonly [sequence: number, update: Uint8Array]
+
+async function readLogs(
+  store: Store,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, readonly LogEntry[]>> {
+  const logs = new Map<string, LogEntry[]>(names.map((name) => [name, []]))
+  const [first = '', last = first] = [names[0], names.at(-1)]
+  const range = { from: `u!${first}!`, to: withPrefix(`u!${last}!`).to }
+  for await (const [key, update] of store.scan(range)) {
+    logs.get(key.slice(2, -13))?.push([Number.parseInt(key.slice(-12), 16), update])
+  }
+  return logs
+}
+
+function assemble(snapshot: Uint8Array | undefined, entries: readonly LogEntry[]): StoredDocument {
   const updates: Uint8Array[] = []
+  let isDamaged = false
   let nextSequence = 0
   let snapshotBytes = 0
-  const snapshot = await store.get(`s!${name}`)
   if (snapshot !== undefined) {
     const decoder = decoding.createDecoder(snapshot)
     nextSequence = decoding.readVarUint(decoder)
@@ -56,29 +99,20 @@ export async function readDocument(store: Store, name: string): Promise<StoredDo
     snapshotBytes = update.byteLength
     updates.push(update)
   }
-  let firstSequence: number | undefined
   let logBytes = 0
-  for await (const [key, update] of store.scan(withPrefix(`u!${name}!`))) {
+  for (const [sequence, update] of entries) {
     updates.push(update)
     logBytes += update.byteLength
-    const sequence = Number.parseInt(key.slice(-12), 16)
     // Sequence numbers have no gaps: one that is missing was lost below us
     if (sequence !== nextSequence) isDamaged = true
     nextSequence = sequence + 1
-    firstSequence ??= sequence
   }
-  return {
-    updates,
-    nextSequence,
-    firstSequence: firstSequence ?? nextSequence,
-    snapshotBytes,
-    logBytes,
-    isDamaged,
-  }
+  const firstSequence = entries[0]?.[0] ?? nextSequence
+  return { updates, nextSequence, firstSequence, snapshotBytes, logBytes, isDamaged }
 }
 
 export function appendRow(name: string, sequence: number, update: Uint8Array): RowChange {
-  return { type: 'put', key: `u!${name}!${sequenceText(sequence)}`, value: update }
+  return { type: 'put', key: logKey(name, sequence), value: update }
 }
 
 /** What of a log a snapshot takes in: sequence numbers from..to-1. */
@@ -94,7 +128,7 @@ export function snapshotRows(name: string, span: LogSpan, update: Uint8Array): r
   encoding.writeUint8Array(encoder, update)
   const rows: RowChange[] = [{ type: 'put', key: `s!${name}`, value: encoding.toUint8Array(encoder) }]
   for (let sequence = span.from; sequence < span.to; sequence++) {
-    rows.push({ type: 'del', key: `u!${name}!${sequenceText(sequence)}` })
+    rows.push({ type: 'del', key: logKey(name, sequence) })
   }
   return rows
 }
@@ -110,7 +144,12 @@ export function headRow(name: string, head: DocumentHead): RowChange {
 /** All documents of the store; the head is undefined when it is missing or older than the log. */
 export async function readHeads(store: Store): Promise<Map<string, DocumentHead | undefined>> {
   const heads = new Map<string, DocumentHead | undefined>()
-  for await (const key of store.keys(withPrefix('s!'))) heads.set(key.slice(2), undefined)
+  // A key that nobody writes is a damaged one: reading the row puts it aside
+  const damaged: string[] = []
+  for await (const key of store.keys(withPrefix('s!'))) {
+    if (isDocumentName(key.slice(2))) heads.set(key.slice(2), undefined)
+    else damaged.push(key)
+  }
   for await (const [key, value] of store.scan(withPrefix('v!'))) {
     const decoder = decoding.createDecoder(value)
     const nextSequence = decoding.readVarUint(decoder)
@@ -124,7 +163,12 @@ export async function readHeads(store: Store): Promise<Map<string, DocumentHead 
   for await (const key of store.keys(withPrefix('u!'))) {
     const name = key.slice(2, -13)
     const sequence = Number.parseInt(key.slice(-12), 16)
+    if (!isDocumentName(name) || key !== logKey(name, sequence)) {
+      damaged.push(key)
+      continue
+    }
     if ((heads.get(name)?.nextSequence ?? -1) <= sequence) heads.set(name, undefined)
   }
+  await store.getMany(damaged)
   return heads
 }

@@ -1,8 +1,10 @@
 /**
  * From the live records of one node to the node: a register join. Its place is the one with the highest stamp (no
  * bytes are lost by that); its data are all versions that no other one contains. Pure, and the same for every order
- * and any repetition of the records.
+ * and any repetition of the records. Merging is made so that equal versions have equal content (merge-sides.ts); where
+ * they have not (a peer of another making), all are kept side by side, in an order that depends on the content alone.
  */
+import { type MergedSide, sidesOf } from './merge-sides.ts'
 import type { NodeId } from './node-id.ts'
 import { compareStamps, type NodeData, type Stamp, type TreeRecord } from './record.ts'
 import { compareVectors, type VersionVector } from './version-vector.ts'
@@ -12,6 +14,8 @@ export interface DataVersion extends NodeData {
   readonly versions: VersionVector
   /** The newest event in `versions`: who is named in a conflict copy, and who wins. */
   readonly stamp: Stamp
+  /** What it was merged from, where that is known; undefined for what somebody wrote. */
+  readonly sides?: readonly MergedSide[] | undefined
 }
 
 export interface TreeNode {
@@ -79,7 +83,7 @@ function maximal(records: readonly TreeRecord[]): readonly DataVersion[] {
 
 /** Breaks ties between records that tell the same version differently. */
 const detailText = (record: TreeRecord): string =>
-  `${record.sizeBytes ?? ''}|${record.mtimeNs ?? ''}|${record.mode ?? ''}|${record.base ?? ''}`
+  `${record.sizeBytes ?? ''}|${record.mtimeNs ?? ''}|${record.mode ?? ''}|${record.base ?? ''}${record.extension}`
 
 function toVersion(record: TreeRecord): DataVersion {
   let stamp: Stamp | undefined
@@ -88,7 +92,8 @@ function toVersion(record: TreeRecord): DataVersion {
     if (stamp === undefined || compareStamps(candidate, stamp) > 0) stamp = candidate
   }
   const { kind, hash, sizeBytes, mtimeNs, mode, target, base, versions } = record
-  return { kind, hash, sizeBytes, mtimeNs, mode, target, base, versions, stamp: stamp ?? record }
+  const data = { kind, hash, sizeBytes, mtimeNs, mode, target, base }
+  return { ...data, versions, stamp: stamp ?? record, sides: sidesOf(record) }
 }
 
 function byStampDown(a: DataVersion, b: DataVersion): number {

@@ -65,6 +65,7 @@ const flagLetters: readonly (readonly [IndexFlag, string])[] = [
   ['notDurable', 'd'],
 ]
 const kindLetters = { file: 'f', dir: 'd', link: 'l' } as const
+const forgottenAtOnce = 10_000
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -131,6 +132,20 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
       await store.write(await storeRows(changes))
     },
     storeRows,
+  }
+}
+
+/** Forgets what is known of the disk: all of it is compared anew with the documents, and nothing counts as deleted. */
+export async function forgetLocalIndex(store: Store, space: SpaceId): Promise<void> {
+  for (const family of ['p', 'b']) {
+    let doomed: RowChange[] = []
+    for await (const key of store.keys(withPrefix(`${family}!${space}!`))) {
+      doomed.push({ type: 'del', key })
+      if (doomed.length < forgottenAtOnce) continue
+      await store.write(doomed)
+      doomed = []
+    }
+    await store.write(doomed)
   }
 }
 

@@ -5,7 +5,8 @@
  *   fields = writer | lamport | place | versions | hash | size | mtime | mode | base | target | name *( | extension )
  * id and parent are node ids (16 characters). Numbers are base 36, mtime hexadecimal nanoseconds, "" stands for none;
  * place is `lamport@writer`, "" for the record's own; versions is a version vector, "" for {writer: lamport}; "%" and "|"
- * in target and name are written %25 and %7C. Extensions of later versions travel along verbatim. Records of other
+ * in target and name are written %25 and %7C. The first extension is what a merged version was made from, or empty
+ * (merge-sides.ts); extensions of later versions travel along verbatim. Records of other
  * versions are kept where they are and left alone. About 130 bytes each: there may be millions.
  */
 import { limits } from '../base/limits.ts'

@@ -9,9 +9,10 @@ import { errorFields } from '../base/log.ts'
 import { randomBelow } from '../base/random.ts'
 import type { RowChange } from './database.ts'
 import type { DocHost } from './doc-host.ts'
+import { readRepaired } from './store.ts'
 import type { TreeNode } from './join.ts'
-import { createLocalIndex, type IndexChange, type LocalIndex } from './local-index.ts'
-import { newNodeIds, writerOf, type NodeId } from './node-id.ts'
+import { createLocalIndex, forgetLocalIndex, type IndexChange, type LocalIndex } from './local-index.ts'
+import { newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
 import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
 import { shardCount, shardName, writeShard, type LiveRecord } from './shard.ts'
 import {
@@ -38,6 +39,8 @@ export type CommitRows =
 export interface SpaceTree extends Events<SpaceEvents>, Disposable {
   readonly id: SpaceId
   readonly index: LocalIndex
+  /** Who this device is in what it writes from now on. */
+  readonly writer: Writer
   /** Entries of a directory by name (rootNodeId for the top). Empty for what is no directory. */
   children(directory: NodeId): Promise<readonly Entry[]>
   lookup(path: string): Promise<Entry | undefined>
@@ -113,19 +116,18 @@ class HostedSpace implements SpaceTree {
   }
 
   async open(): Promise<void> {
-    const isReady = await this.tree.open()
+    const { store } = this.host
     this.subscriptions.push(
       this.host.addProjection(this.tree),
       this.host.on('damaged', ({ name }) => {
         if (this.tree.matches(name)) this.later('repair', () => this.repair(name))
       }),
-      this.host.store.on('corrupt', ({ key }) => {
+      store.on('corrupt', ({ key }) => {
         if (rows.isDerivedKey(key, this.id)) this.later('rebuild', () => this.rebuild())
       }),
-      this.host.store.on('reopened', () => this.later('reload', () => this.reload())),
     )
-    // Rows may have been lost together with the batch that made them
-    if (!isReady || this.host.store.identity.reason === 'damaged') await this.rebuild()
+    await readRepaired(store, () => this.reload())
+    this.subscriptions.push(store.on('reopened', () => this.later('reload', () => this.reload())))
   }
 
   [Symbol.dispose](): void {
@@ -176,9 +178,7 @@ class HostedSpace implements SpaceTree {
       await store.write(doomed)
       this.tree.forgetMarkers()
     }
-    const prefix = `t/${this.id}/`
-    for (const name of this.host.names().filter((one) => one.startsWith(prefix)))
-      await this.host.refresh(name)
+    for (const name of this.shardNames()) await this.host.refresh(name)
     if (isKnown) return
     const value = new TextEncoder().encode(rows.treeRowsVersion)
     await store.write([{ type: 'put', key: rows.versionKey(this.id), value }])
@@ -189,7 +189,7 @@ class HostedSpace implements SpaceTree {
     return this.tree.recordsOf(shardName(this.id, id), id)
   }
 
-  get writer(): ReturnType<typeof writerOf> {
+  get writer(): Writer {
     return writerOf(this.device, this.host.store.identity.incarnation)
   }
 
@@ -226,7 +226,34 @@ class HostedSpace implements SpaceTree {
   }
 
   private async reload(): Promise<void> {
-    if (!(await this.tree.open())) await this.rebuild()
+    const isReady = await this.tree.open()
+    if (this.host.store.identity.reason === 'damaged') await this.startAnew()
+    else if (!isReady) await this.rebuild()
+  }
+
+  /**
+   * Rows of any kind may be gone without a trace, and old ones back. What the shards still hold is the truth, with what
+   * the rows add to those that are known to be damaged; a row of the local index without its record would read as
+   * "deleted by others", so that index is forgotten.
+   */
+  private async startAnew(): Promise<void> {
+    const { store } = this.host
+    await forgetLocalIndex(store, this.id)
+    const damaged = new Set<string>()
+    using _watch = this.host.on('damaged', ({ name }) => void damaged.add(name))
+    await this.host.read(this.shardNames(), () => undefined)
+    for (const name of damaged) if (this.tree.matches(name)) await this.repair(name)
+    await store.write([{ type: 'del', key: rows.versionKey(this.id) }])
+    await this.rebuild()
+    this.env.log.warn('space put together again from its documents', {
+      spaceId: this.id,
+      damaged: damaged.size,
+    })
+  }
+
+  private shardNames(): readonly string[] {
+    const prefix = `t/${this.id}/`
+    return this.host.names().filter((name) => name.startsWith(prefix))
   }
 
   private async whole<T>(read: (view: TreeView) => Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@
  */
 import type { Env } from '../base/env.ts'
 import { backoffMs } from '../base/backoff.ts'
-import { asSkeinError, SkeinError } from '../base/errors.ts'
+import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import { createEmitter, type Events } from '../base/events.ts'
 import { errorFields } from '../base/log.ts'
 import { createScope } from '../base/scope.ts'
@@ -59,6 +59,7 @@ export interface StoreOptions {
   readonly witness: Witness
 }
 
+const namelessMax = 10_000
 const lamportKey = 'm!lamport'
 const identityKey = 'm!identity'
 
@@ -67,6 +68,19 @@ export async function openStore(env: Env, options: StoreOptions): Promise<Store>
   const store = new LevelStore(env, options)
   await store.start()
   return store
+}
+
+/** Reads; when that meets damage below the rows, once more after the store has opened again, which repairs it. */
+export async function readRepaired<T>(store: Store, read: () => Promise<T>): Promise<T> {
+  const reopened = Promise.withResolvers<undefined>()
+  using _watch = store.on('reopened', () => reopened.resolve(undefined))
+  try {
+    return await read()
+  } catch (error) {
+    if (!hasCode(error, 'store.corrupt') || store.status === 'closed') throw error
+    await reopened.promise
+    return await read()
+  }
 }
 
 class LevelStore implements Store {
@@ -78,6 +92,8 @@ class LevelStore implements Store {
   private readonly scope
   private database: Database | undefined
   private witness = ''
+  /** Damaged rows whose key cannot be written any more, so that they cannot be taken out: told once, passed over later. */
+  private readonly nameless = new Set<string>()
   private lamport = 0
   private storedLamport = 0
   private written = 0
@@ -101,7 +117,7 @@ class LevelStore implements Store {
       const row = database.hasLostRows ? 'damaged' : await this.readIdentity(database)
       const token = await this.options.witness.read()
       this.identity =
-        reason === undefined
+        reason === undefined || row === 'damaged'
           ? identities.chooseIdentity(row, token, this.env.random)
           : identities.drawIdentity(this.env.random, reason)
       const lamport = await this.get(lamportKey)
@@ -127,7 +143,7 @@ class LevelStore implements Store {
 
   async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
     if (keys.length === 0) return []
-    const rows = await this.opened().getMany(keys)
+    const rows = await this.reading((database) => database.getMany(keys))
     const out: (Uint8Array | undefined)[] = []
     for (const [index, key] of keys.entries()) {
       const row = rows[index]
@@ -137,15 +153,15 @@ class LevelStore implements Store {
   }
 
   async *scan(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array]> {
-    for await (const [key, row] of this.opened().scan(range)) {
+    for await (const [key, row] of this.walking((database) => database.scan(range))) {
       const payload = openRow(key, row)
-      if (payload === undefined) await this.quarantine(key, row)
-      else yield [key, payload]
+      if (payload !== undefined) yield [key, payload]
+      else if (!this.nameless.has(key)) await this.quarantine(key, row)
     }
   }
 
   keys(range: KeyRange): AsyncIterable<string> {
-    return this.opened().keys(range)
+    return this.walking((database) => database.keys(range))
   }
 
   async write(changes: readonly RowChange[]): Promise<void> {
@@ -214,6 +230,31 @@ class LevelStore implements Store {
   private opened(): Database {
     if (this.database === undefined) throw storeClosed(this.status)
     return this.database
+  }
+
+  private async reading<T>(read: (database: Database) => Promise<T>): Promise<T> {
+    const database = this.opened()
+    try {
+      return await read(database)
+    } catch (error) {
+      throw this.unreadable(database, error)
+    }
+  }
+
+  private async *walking<T>(read: (database: Database) => AsyncIterable<T>): AsyncGenerator<T> {
+    const database = this.opened()
+    try {
+      yield* read(database)
+    } catch (error) {
+      throw this.unreadable(database, error)
+    }
+  }
+
+  /** Damage below the rows: the database is opened again, which repairs it. */
+  private unreadable(database: Database, error: unknown): unknown {
+    if (hasCode(error, 'store.corrupt') && this.database === database && this.status === 'open')
+      this.fail(error)
+    return error
   }
 
   private async syncNow(): Promise<void> {
@@ -298,6 +339,8 @@ class LevelStore implements Store {
         ]),
       )
     }
+    // Bytes that are not UTF-8 read as this character, and are not found under it
+    if (key.includes('\uFFFD') && this.nameless.size < namelessMax) this.nameless.add(key)
     this.events.emit('corrupt', { key, sizeBytes: row.byteLength })
     return undefined
   }

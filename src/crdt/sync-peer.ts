@@ -29,6 +29,8 @@ export interface SyncPeerEvents {
 
 /** Updates that come within this of the one before share a frame. */
 const packMs = 5
+/** State vectors read and sent in one go. */
+const questionsMax = 32
 /** After changes, digests are compared once things have been quiet for this long. */
 const settleMs = 200
 /** Digests are compared at least so often. */
@@ -156,14 +158,7 @@ export class SyncPeer {
       this.answers.delete(answer[0])
       return await this.answerFrames(...answer)
     }
-    const [question] = this.questions
-    if (question !== undefined) {
-      this.questions.delete(question)
-      const message = await this.parts.host.read([question], (document) =>
-        encoding.encode((encoder) => syncProtocol.writeSyncStep1(encoder, document(question))),
-      )
-      return frames.encodeDocument(question, message)
-    }
+    if (this.questions.size > 0) return await this.questionFrames()
     const [table] = this.tables
     if (table !== undefined) {
       const [group, wantsReply] = table
@@ -204,6 +199,19 @@ export class SyncPeer {
       encoding.encode((encoder) => syncProtocol.writeSyncStep2(encoder, document(name), stateVector)),
     )
     return frames.encodeDocument(name, message)
+  }
+
+  /** Some at a time: documents that are not in memory come together. */
+  private async questionFrames(): Promise<Iterable<Uint8Array>> {
+    const names = [...this.questions].slice(0, questionsMax)
+    for (const name of names) this.questions.delete(name)
+    return await this.parts.host.read(names, (document) =>
+      names.flatMap((name) => {
+        const write = (encoder: encoding.Encoder): void =>
+          syncProtocol.writeSyncStep1(encoder, document(name))
+        return [...frames.encodeDocument(name, encoding.encode(write))]
+      }),
+    )
   }
 
   private async groupFrames(): Promise<Iterable<Uint8Array>> {

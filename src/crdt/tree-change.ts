@@ -5,6 +5,7 @@
  */
 import { SkeinError } from '../base/errors.ts'
 import { contentKey, joinRecords, type DataVersion, type TreeNode } from './join.ts'
+import { formatSides, type MergedSide, withSides } from './merge-sides.ts'
 import { splitNodeId, type NodeId, type Writer } from './node-id.ts'
 import * as records from './record.ts'
 import type { NodeData, NodeKind, TreeRecord } from './record.ts'
@@ -32,6 +33,8 @@ export type TreeChange =
       readonly nodeId: NodeId
       /** Versions of what was edited: the index row's. Merging versions on purpose: all of theirs together. */
       readonly observed: VersionVector
+      /** Content of what was edited: should another one claim the same versions, it becomes a node of its own. */
+      readonly observedHash?: string | undefined
       readonly data: NodeData
       /** Where it stands, should the node have been deleted meanwhile: the edit wins. */
       readonly parent: NodeId
@@ -43,7 +46,8 @@ export type TreeChange =
       readonly nodeId: NodeId
       /** The concurrent versions put together. Nothing happens unless they are all its versions still. */
       readonly sides: readonly VersionVector[]
-      /** A pure function of the sides: whoever merges them writes the same. */
+      /** `data` is a pure function of these (`leavesOf` the sides): whoever merges them writes the same version. */
+      readonly leaves: readonly MergedSide[] | undefined
       readonly data: NodeData
     }
   | {
@@ -51,6 +55,8 @@ export type TreeChange =
       readonly nodeId: NodeId
       /** Versions of what was removed; later ones stay. Directories are removed whatever their versions. */
       readonly observed: VersionVector
+      /** Content of what was removed: another one that claims the same versions stays. */
+      readonly observedHash?: string | undefined
     }
 
 export interface ChangeResult {
@@ -110,14 +116,14 @@ function edit(draft: Draft, change: Of<'edit'>, twins: readonly NodeId[]): Chang
     const inherited = { versions: observed, extension: '' }
     return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
   }
-  splitCovered(draft, node, observed)
+  splitCovered(draft, node, { observed, isRival: rivalsOf(node, change) })
   for (const one of draft.live(change.nodeId)) {
     if (dominates(observed, one.record.versions)) draft.remove(one)
   }
   const inherited: Inherited = {
     node,
     versions: observed,
-    extension: replaced?.record.extension ?? '',
+    extension: withSides(replaced?.record.extension ?? '', undefined),
   }
   return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
 }
@@ -130,27 +136,60 @@ function withEqual(node: TreeNode | undefined, observed: VersionVector): Version
   return mergeVectors(observed, ...equal.map((version) => version.versions))
 }
 
+/** Tells the versions that claim to be the one that was looked at, and have another content. */
+function rivalsOf(
+  node: TreeNode | undefined,
+  { observed, observedHash }: Of<'edit'> | Of<'remove'>,
+): (version: Pick<DataVersion, 'versions' | 'hash'>) => boolean {
+  const isIt = ({ versions }: Pick<DataVersion, 'versions'>): boolean =>
+    compareVectors(versions, observed) === 'equal'
+  const isThere = node?.versions.some((version) => isIt(version) && version.hash === observedHash) === true
+  return (version) => isThere && isIt(version) && version.hash !== observedHash
+}
+
 /**
  * Puts concurrent versions together. The new version is exactly what its sides contain and no event of its own: devices
- * that merge the same sides at the same time write equal versions, which are one.
+ * that merge the same sides at the same time write equal versions, which are one. Where others could come to another
+ * content from the same sides, it gets an event of its own: equal versions are to mean equal content.
  */
-function merge(draft: Draft, { nodeId, sides, data }: Of<'merge'>): ChangeResult {
+function merge(draft: Draft, { nodeId, sides, leaves, data }: Of<'merge'>): ChangeResult {
   const live = draft.live(nodeId)
   const node = joinRecords(live.map(({ record }) => record))
-  const versions = mergeVectors(...sides)
   const isOneOf = (all: readonly VersionVector[], one: VersionVector): boolean =>
     all.some((other) => compareVectors(one, other) === 'equal')
   const current = node?.versions.map((version) => version.versions) ?? []
   const isCurrent =
-    current.every((one) => isOneOf(sides, one)) && sides.every((side) => isOneOf(current, side))
+    current.length === sides.length &&
+    current.every((one) => isOneOf(sides, one)) &&
+    sides.every((side) => isOneOf(current, side))
+  const stamp = { lamport: draft.tick(), writer: draft.writer }
+  const whole = mergeVectors(...sides)
+  const isExact =
+    compareVectors(whole, mergeVectors(...(leaves ?? []).map(({ versions }) => versions))) === 'equal'
+  const recorded = isExact ? formatSides(leaves ?? [], data.base) : undefined
+  const versions = recorded === undefined ? advanceVector(whole, draft.writer, stamp.lamport) : whole
   // A vector that had to forget writers covers not all sides: the versions stay side by side
   if (node === undefined || !isCurrent || !sides.every((side) => dominates(versions, side)))
     return { nodeId, versions: new Map() }
   for (const one of live) draft.remove(one)
-  const stamp = { lamport: draft.tick(), writer: draft.writer }
-  const extension = live[0]?.record.extension ?? ''
+  const extension = withSides(live[0]?.record.extension ?? '', recorded)
   draft.add(build(node, data, { stamp, place: node.place, versions, extension }))
   return { nodeId, versions }
+}
+
+/** Fields that this version's own record has in store for later peers. */
+function extensionOf(live: readonly DraftRecord[], version: DataVersion): string {
+  const own = live.find(
+    ({ record }) =>
+      compareVectors(record.versions, version.versions) === 'equal' &&
+      contentKey(record) === contentKey(version),
+  )
+  return own?.record.extension ?? ''
+}
+
+interface Seen {
+  readonly observed: VersionVector
+  readonly isRival: (version: DataVersion) => boolean
 }
 
 /**
@@ -158,11 +197,13 @@ function merge(draft: Draft, { nodeId, sides, data }: Of<'merge'>): ChangeResult
  * concurrent version of this node, and was not part of what is edited, would be lost by that: it becomes a node of
  * its own first, with an id that every device would give it.
  */
-function splitCovered(draft: Draft, node: TreeNode, observed: VersionVector): void {
+function splitCovered(draft: Draft, node: TreeNode, { observed, isRival }: Seen): void {
   const claim = advanceVector(observed, draft.writer, lamportMax)
   for (const version of node.versions) {
-    if (dominates(observed, version.versions) || !dominates(claim, version.versions)) continue
-    for (const one of draft.live(node.id)) {
+    const isSeen = dominates(observed, version.versions) && !isRival(version)
+    if (isSeen || !dominates(claim, version.versions)) continue
+    const live = draft.live(node.id)
+    for (const one of live) {
       if (dominates(version.versions, one.record.versions)) draft.remove(one)
     }
     const id = splitNodeId(node.id, version.stamp.writer, version.stamp.lamport)
@@ -176,7 +217,7 @@ function splitCovered(draft: Draft, node: TreeNode, observed: VersionVector): vo
         stamp: { lamport, writer: draft.writer },
         place: { lamport, writer: draft.writer },
         versions: version.versions,
-        extension: '',
+        extension: extensionOf(live, version),
       }),
     )
   }
@@ -193,8 +234,8 @@ function move(draft: Draft, change: Of<'move'>, twins: readonly NodeId[]): Chang
     if (isEqualFile) continue
     const lamport = draft.tick()
     const stamp = { lamport, writer: draft.writer }
-    const extension = live[0]?.record.extension ?? ''
     for (const version of node.versions) {
+      const extension = extensionOf(live, version)
       const letter = live.find(({ record }) => record.kind === version.kind)?.record.kindLetter
       const place = { id, parent: change.parent, name: change.name }
       draft.add(build(place, version, { stamp, place: stamp, versions: version.versions, extension, letter }))
@@ -210,9 +251,10 @@ function remove(draft: Draft, change: Of<'remove'>, twins: readonly NodeId[]): C
     for (const id of [change.nodeId, ...twins]) bury(draft, id)
   } else {
     const observed = withEqual(node, change.observed)
+    const isRival = rivalsOf(node, change)
     for (const twin of twins) dropEqual(draft, twin, observed, node)
     for (const one of draft.live(change.nodeId)) {
-      if (dominates(observed, one.record.versions)) draft.remove(one)
+      if (dominates(observed, one.record.versions) && !isRival(one.record)) draft.remove(one)
     }
   }
   return { nodeId: change.nodeId, versions: new Map() }

@@ -132,8 +132,11 @@ export class TreeIndex implements Projection<ShardDetail> {
       return { id, before: rows.decodePlace(places[index]), now, isLocal }
     })
     const out = changes.flatMap(({ id, before, now }) => rows.nodeRows(this.space, id, before, now))
+    const hasArrived = changes.some(({ id }) => this.markers.missing.has(id))
     out.push(...(await this.missingRows(changes)))
     const dirty = await this.dirtyDirectories(changes)
+    // What waited for its directory at the top goes there now
+    if (hasArrived) dirty.add(rootNodeId)
     out.push(...(await this.detachedRows(changes, dirty)))
     this.waiting = { nodes: ids, directories: [...dirty] }
     return out

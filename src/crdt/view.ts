@@ -100,10 +100,13 @@ export const isConflictName = (name: string): boolean => conflictPattern.test(na
 
 const conflictPattern = / \(conflict [0-9a-z]{6}(?: \d+)?\)(?=\.[^.]*$|$)/
 
+/** The name that a conflict copy has a claim to; other names as they are. */
+export const plainName = (name: string): string => name.replace(conflictPattern, '')
+
 /** The name of a conflict copy that has to give way to nothing in `taken`. */
 export function conflictName(loser: NamedVersion, taken: ReadonlySet<string>): string {
   // A conflict copy of a conflict copy does not grow a second suffix
-  const plain = loser.node.name.replace(conflictPattern, '')
+  const plain = plainName(loser.node.name)
   const dot = plain.lastIndexOf('.')
   const stem = dot > 0 ? plain.slice(0, dot) : plain
   const extension = dot > 0 ? plain.slice(dot) : ''

@@ -71,3 +71,35 @@ test('a change that throws leaves nothing behind', async () => {
   expect(await host.read(['doc'], (doc) => doc('doc').getArray('l').toArray())).toEqual([1])
   await host.close()
 })
+
+test('many documents read at once are the same as one by one, and a damaged one among them is told', async () => {
+  const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
+  const store = await openStore(testEnv(), { open: disk.open, witness })
+  const host = await createDocHost(testEnv(), store)
+  // Names that are neighbours, prefixes of each other, and strangers between them
+  const names = Array.from({ length: 90 }, (_, index) => (index % 3 === 0 ? `d/${index}` : `d/${index}-x`))
+  for (let round = 0; round < 3; round++) {
+    for (const name of names)
+      await host.transact([name], (doc) => doc(name).getArray('l').push([name, round]))
+  }
+  await host.close()
+  const row = disk.raw.get('u!d/30!000000000001')
+  if (row === undefined) throw new Error('no such row')
+  row[9] = (row[9] ?? 0) ^ 1
+  disk.raw.delete('u!d/33!000000000002')
+  const later = await createDocHost(testEnv({ seed: 2 }), store)
+  const damaged: string[] = []
+  later.on('damaged', ({ name }) => damaged.push(name))
+  const wanted = names.filter((_, index) => index % 7 !== 0)
+  const contents = await later.read([...wanted, 'd/new'], (doc) =>
+    [...wanted, 'd/new'].map((name) => doc(name).getArray('l').toArray()),
+  )
+  for (const [index, name] of wanted.entries()) {
+    if (name !== 'd/30' && name !== 'd/33') expect(contents[index]).toEqual([name, 0, name, 1, name, 2])
+  }
+  expect(contents.at(-1)).toEqual([])
+  expect(damaged.sort()).toEqual(['d/30', 'd/33'])
+  expect(store.identity.reason).toBe('damaged')
+  await later.close()
+  await store.close()
+})

@@ -1,4 +1,5 @@
 /** A device's CRDT stack for tests: store on a simulated disk, host, sync and a space, on a virtual clock. */
+import { join } from 'node:path'
 import { createSeededRandom, type Random } from '../../src/base/random.ts'
 import { silentLog, createLog, type Log } from '../../src/base/log.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
@@ -7,6 +8,10 @@ import { createSystemClock } from '../../src/base/system-clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { newDeviceId, newSpaceId, type DeviceId, type SpaceId } from '../../src/base/ids.ts'
 import { createDocHost, type DocHost, type DocHostOptions } from '../../src/crdt/doc-host.ts'
+import { createFileWitness } from '../../src/crdt/file-witness.ts'
+import { openLevelDatabase } from '../../src/crdt/level-database.ts'
+import { createSync } from '../../src/crdt/sync.ts'
+import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../src/crdt/memory-database.ts'
 import { openSpace, type SpaceTree } from '../../src/crdt/space.ts'
 import { openStore, type Store } from '../../src/crdt/store.ts'
@@ -99,4 +104,50 @@ export async function listing(space: SpaceTree): Promise<string[]> {
     out.push(`${entry.path} ${entry.kind} ${(entry.data.hash ?? entry.data.target ?? '').replace(/_+$/, '')}`)
   }
   return out.sort()
+}
+
+/** The stack on a real directory. */
+export async function openOnDisk(place: string, seed: number, device: DeviceId) {
+  const env = testEnv({ seed })
+  const store = await openStore(env, {
+    open: () => openLevelDatabase(join(place, 'db')),
+    witness: createFileWitness(join(place, 'witness')),
+  })
+  const noticed: string[] = []
+  store.on('corrupt', ({ key }) => noticed.push(key))
+  const host = await createDocHost(env, store)
+  const space = await openSpace(env, host, { id: testSpace, device }).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
+  return {
+    env,
+    store,
+    host,
+    space,
+    noticed,
+    async [Symbol.asyncDispose]() {
+      space[Symbol.dispose]()
+      await host.close()
+      await store.close()
+    },
+  }
+}
+
+export type OnDisk = Awaited<ReturnType<typeof openOnDisk>>
+
+/** Connects both until their digests agree. */
+export async function meet(a: Pick<OnDisk, 'env' | 'host'>, b: Pick<OnDisk, 'env' | 'host'>): Promise<void> {
+  const [left, right] = createMemoryChannelPair()
+  using one = createSync(a.env, a.host)
+  using other = createSync(b.env, b.host)
+  const refused: string[] = []
+  const both = [one, other].map((sync) => {
+    sync.on('refused', ({ error }) => refused.push(error.message))
+    return new Promise<void>((resolve) => sync.on('inSync', ({ isInSync }) => isInSync && resolve()))
+  })
+  one.connect('other', left, { visible: () => true, mayWrite: () => true })
+  other.connect('one', right, { visible: () => true, mayWrite: () => true })
+  await Promise.all(both)
+  if (refused.length > 0) throw new Error(`refused: ${refused.join()}`)
 }

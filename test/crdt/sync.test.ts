@@ -193,6 +193,8 @@ describe('three peers', () => {
   })
 })
 
+const billion = [0x80, 0x94, 0xeb, 0xdc, 3]
+
 describe('hostile input', () => {
   const garbage: readonly (readonly [string, Uint8Array])[] = [
     ['an empty frame', new Uint8Array()],
@@ -201,6 +203,15 @@ describe('hostile input', () => {
     ['an update with a wrong checksum', flip(encodeUpdates([{ name: 'x', update: Uint8Array.of(0, 0) }]), 3)],
     ['a truncated update', encodeUpdates([{ name: 'x', update: validUpdate().slice(0, -2) }])],
     ['a poisoned clock', encodeUpdates([{ name: 'x', update: poisonedUpdate() }])],
+    [
+      'a count of a billion operations',
+      encodeUpdates([{ name: 'x', update: bomb(0x80, 0x94, 0xeb, 0xdc, 3, 5, 0) }]),
+    ],
+    [
+      'a list of a billion values',
+      encodeUpdates([{ name: 'x', update: bomb(1, 5, 0, 8, 1, 1, 108, ...billion) }]),
+    ],
+    ['a value nested 500,000 deep', encodeUpdates([{ name: 'x', update: nestedUpdate() }])],
     ['a document name that is none', encodeUpdates([{ name: '../x', update: validUpdate() }])],
     ['a sync message that is none', [...encodeDocument('x', Uint8Array.of(7, 0))][0] ?? new Uint8Array()],
   ]
@@ -270,4 +281,18 @@ function validUpdate(): Uint8Array {
 /** One garbage-collected run of 2^50 operations of client 5. */
 function poisonedUpdate(): Uint8Array {
   return Uint8Array.of(1, 1, 5, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 0)
+}
+
+/** One client, then these bytes: lengths that nothing follows. */
+function bomb(...bytes: readonly number[]): Uint8Array {
+  return Uint8Array.of(1, ...bytes)
+}
+
+/** A list in a list in a list. */
+function nestedUpdate(): Uint8Array {
+  const depth = 500_000
+  const update = new Uint8Array(9 + depth * 2)
+  update.set([1, 1, 5, 0, 8, 1, 1, 108, 1])
+  for (let index = 0; index < depth; index++) update.set([117, 1], 9 + index * 2)
+  return update
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import * as Y from 'yjs'
 import { createSeededRandom, randomBelow, type Random } from '../../src/base/random.ts'
+import { leavesOf } from '../../src/crdt/merge-sides.ts'
 import { rootNodeId, type NodeId } from '../../src/crdt/node-id.ts'
 import type { Entry } from '../../src/crdt/tree-view.ts'
 import type { TreeChange } from '../../src/crdt/tree-change.ts'
@@ -200,7 +201,16 @@ class RandomHistory implements History {
       .digest('base64url')
     const data = { ...fileData('merged'), hash }
     this.merged.set(hash, parts)
-    return [{ kind: 'merge', nodeId, sides: versions.map((version) => version.versions), data }]
+    const leaves = leavesOf(
+      versions.map((one) => ({
+        versions: one.versions,
+        hash: one.hash ?? '',
+        base: one.base,
+        isExecutable: false,
+        sides: one.sides,
+      })),
+    )
+    return [{ kind: 'merge', nodeId, sides: versions.map((version) => version.versions), leaves, data }]
   }
 
   private partsOf(hash: string): ReadonlySet<string> {

@@ -2,10 +2,11 @@
 import { hrtime } from 'node:process'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import { createSystemEnv } from '../../src/base/env.ts'
 import { createTlsIdentity } from '../../src/transport/tls-identity.ts'
 import { serveSide } from './side.ts'
 
-const { cert, key } = await createTlsIdentity(await generateKeyPair('Ed25519'))
+const { cert, key } = await createTlsIdentity(createSystemEnv().random, await generateKeyPair('Ed25519'))
 const server = createServer({ cert, key, minVersion: 'TLSv1.3' }, (socket) => {
   let leftBytes = 0
   socket.on('data', (data) => {

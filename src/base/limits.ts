@@ -202,8 +202,16 @@ export const limits = {
   updateBytes: 1024 * 1024,
   /** Yjs updates waiting for a missing one, per document; more: drop them and ask for a state-vector diff. */
   pendingUpdates: 256,
-  /** Content that travels in the same frame as its record. */
-  inlineBlobBytes: 64 * 1024,
+  /** Contents up to this are sent before they are asked for: a question and an answer would cost more than their bytes. */
+  pushedContentBytes: 128 * 1024,
+  /** Contents in one pushed message; the rest goes into the next one. */
+  pushedContents: 512,
+  /** Offered contents that wait for one line; what is beyond is not pushed, the other side asks for it. */
+  pushQueueBytes: 8 * 1024 * 1024,
+  /** Pushed contents held in memory until a record names them, all devices together; above it the oldest are dropped. */
+  pushedBytes: 32 * 1024 * 1024,
+  /** The same of one device: nobody can push out what others sent. */
+  pushedBytesPerDevice: 16 * 1024 * 1024,
   /** Bytes of content in one frame: two of them fit a message; larger ones make others wait, smaller ones cost calls. */
   blobChunkBytes: 256 * 1024,
   /** Longest range of a large content asked for at once: one read and one write. A longer one ends the channel. */
@@ -212,8 +220,17 @@ export const limits = {
   blobRangesInFlight: 4,
   /** Sources of one content that are asked at the same time; the others wait until one fails. */
   blobSources: 4,
-  /** Received bytes of one large content that wait for their turn to be written; nothing more is asked for above it. */
-  blobWindowBytes: 20 * 1024 * 1024,
+  /**
+   * Bytes of one large content that were asked for and are not written yet; nothing more is asked for above it. It is what a
+   * kill costs: so much is sent a second time, at most.
+   */
+  blobWindowBytes: 8 * 1024 * 1024,
+  /** Highest rate that settings may name, kilobytes a second; above it there is no need for a limit. */
+  rateKBps: 100_000_000,
+  /** Blocks of one block list: 768 KiB of it. A content longer than so many of the largest blocks travels whole. */
+  blockListBlocks: 32_768,
+  /** Contents below it are fetched whole: a list and a look at the old one would cost as much. */
+  deltaFromBytes: 4 * 1024 * 1024,
   /** Largest content; a length beyond it is an attack or damage and ends the channel. */
   blobBytes: 2 ** 50,
   /** Contents one peer may ask for at once; more are answered "busy". */
@@ -224,7 +241,7 @@ export const limits = {
   pathNameBytes: 255,
   /** Whole state of one document, sent in parts; a peer that sends more loses the channel. */
   documentBytes: 64 * 1024 * 1024,
-  /** Encoded bytes of documents held in memory; above it the least recently used leave. */
+  /** Bytes of documents held in memory, with what their pieces cost there; above it the least recently used leave. */
   loadedDocumentBytes: 64 * 1024 * 1024,
   /** Documents held in memory, however small. */
   loadedDocuments: 1024,
@@ -253,7 +270,7 @@ export const limits = {
   /** Days that replaced and deleted files are kept; older ones are dropped. */
   versionDays: 30,
   /** Bytes of kept files of one folder; above it the oldest leave, but none of the last day. */
-  versionBytes: 20 * 1024 * 1024 * 1024,
+  versionBytes: 20_000_000_000,
   /** Conflicts, versions or steps of history in one answer; the rest is left out, and the answer says so. */
   listedEntries: 1_000,
   /** Problems of single files told with the state of a folder; the rest is counted. */
@@ -269,6 +286,36 @@ export const limits = {
   clipboardInlineBytes: 64 * 1024,
   /** Formats of one clipboard item. */
   clipboardFormats: 16,
+  /** Connections to the web console at once; more are closed unread. */
+  consoleConnections: 128,
+  /** Headers of one request to the console; longer ones are answered 431. */
+  consoleHeaderBytes: 16 * 1024,
+  /** Body of one request: a clipboard text of `messageBytes`, every character of it escaped. Longer: 413. */
+  consoleBodyBytes: 6 * 1024 * 1024,
+  /** A request must have come in whole after this; else its connection is closed. */
+  consoleRequestMs: 15_000,
+  /** A call of the console ends after this; a stream does not. */
+  consoleCallMs: 120_000,
+  /** Calls and streams of one console session in flight; more are answered 429. */
+  consoleCallsInFlight: 32,
+  /** A launch link is good for so long, and once. */
+  consoleLaunchMs: 60_000,
+  /** Launch links that are open at once; the oldest becomes void. */
+  consoleLaunches: 8,
+  /** Console sessions at once; the one not seen for longest ends. */
+  consoleSessions: 16,
+  /** A console session nobody uses ends after this, and any after the second. */
+  consoleIdleMs: 12 * 3_600_000,
+  consoleSessionMs: 7 * 24 * 3_600_000,
+  /** Events kept for a page that opens or comes back. */
+  consoleEvents: 500,
+  /** Live messages waiting for one slow page; above it the oldest are dropped and it is told how many. */
+  consoleBacklog: 256,
+  /** Between two signs of life on a stream to a page. */
+  consoleHeartbeatMs: 10_000,
+  /** Between two looks at the state while a page is open, and how soon after an event. */
+  consoleLookMs: 1_000,
+  consoleLookSoonMs: 60,
   /** Spaces in the shared settings. */
   spaces: 256,
 } as const

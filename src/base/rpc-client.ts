@@ -81,8 +81,13 @@ interface Ask<T> {
 export function createRpcClient(env: Env, channel: Channel): RpcClient {
   const calls = createCalls(env, channel)
   return {
-    callWithBody: (method, params, result, options) =>
-      callOnce(calls, { method, params, shape: result, options: options ?? {}, wantsStream: false }),
+    async callWithBody(method, params, result, options) {
+      const startMs = env.clock.monotonicMs()
+      const ask = { method, params, shape: result, options: options ?? {}, wantsStream: false }
+      const answer = await callOnce(calls, ask)
+      env.metrics.observe('rpc_seconds', (env.clock.monotonicMs() - startMs) / 1000)
+      return answer
+    },
     stream: (method, params, item, options) =>
       callStream(calls, { method, params, shape: item, options: options ?? {}, wantsStream: true }),
     answered: calls.answered,

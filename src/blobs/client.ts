@@ -7,7 +7,7 @@ import { abortReason } from '../base/clock.ts'
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobHash } from './hash.ts'
-import { encodeFrame, type Frame, type GoneReason } from './wire.ts'
+import { type AskKind, encodeFrame, type Frame, type GoneReason } from './wire.ts'
 
 export interface WantOptions {
   readonly hash: BlobHash
@@ -16,16 +16,20 @@ export interface WantOptions {
   /** `sizeBytes` is only the most it may be: the length is not known. */
   readonly isAtMost?: boolean
   readonly offset: number
+  /** Only so much of it, limits.blobRangeBytes at most; to the end where it is not given. */
+  readonly length?: number
+  /** Its block list instead of the content itself. */
+  readonly isList?: boolean
   readonly signal?: AbortSignal
   /** Takes the next bytes (valid during the call only); nothing more arrives on this channel until it resolves. */
-  write(bytes: Uint8Array, position: number): Promise<void>
+  write(bytes: Uint8Array, position: number): Promise<void> | void
 }
 
 export interface BlobClient {
   /** Resolves when all bytes were handed to `write`. @throws `blob.missing`, `limit.exceeded` (busy), `channel.*`, `cancelled`. */
   want(options: WantOptions): Promise<void>
   /** Takes an answer. */
-  handle(frame: Exclude<Frame, { kind: 'want' | 'cancel' }>): Promise<void> | void
+  handle(frame: Exclude<Frame, { kind: AskKind }>): Promise<void> | void
   /** Fails everything under way. */
   end(error: SkeinError): void
   readonly inFlight: number
@@ -36,6 +40,8 @@ interface Receiving {
   readonly done: PromiseWithResolvers<void>
   offset: number
   sizeBytes: number
+  /** Where what was asked for ends. */
+  endOffset: number
   found: boolean
 }
 
@@ -73,6 +79,7 @@ class ChannelBlobClient implements BlobClient {
       done: Promise.withResolvers(),
       offset: options.offset,
       sizeBytes: options.sizeBytes,
+      endOffset: endOf(options, options.sizeBytes),
       found: false,
     }
     this.active.set(request, receiving)
@@ -81,7 +88,14 @@ class ChannelBlobClient implements BlobClient {
     }
     options.signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      this.queue(encodeFrame({ kind: 'want', request, hash: options.hash, offset: options.offset }))
+      const { hash, offset, length } = options
+      this.queue(
+        encodeFrame(
+          options.isList === true
+            ? { kind: 'list', request, hash }
+            : { kind: 'want', request, hash, offset, length },
+        ),
+      )
       await receiving.done.promise
     } finally {
       this.active.delete(request)
@@ -89,7 +103,7 @@ class ChannelBlobClient implements BlobClient {
     }
   }
 
-  handle(frame: Exclude<Frame, { kind: 'want' | 'cancel' }>): Promise<void> | void {
+  handle(frame: Exclude<Frame, { kind: AskKind }>): Promise<void> | void {
     const { request } = frame
     const receiving = this.active.get(request)
     if (receiving === undefined) return // because: answers to a cancelled want may still be under way
@@ -98,6 +112,7 @@ class ChannelBlobClient implements BlobClient {
         receiving.found = true
         if (receiving.options.isAtMost === true && frame.sizeBytes <= receiving.sizeBytes)
           receiving.sizeBytes = frame.sizeBytes
+        receiving.endOffset = endOf(receiving.options, receiving.sizeBytes)
         if (frame.sizeBytes !== receiving.sizeBytes) {
           this.cancel(request, new SkeinError('blob.missing', 'the source has something of another size'))
         }
@@ -105,7 +120,7 @@ class ChannelBlobClient implements BlobClient {
       case 'chunk':
         return this.take(request, receiving, frame.bytes)
       case 'end':
-        if (receiving.found && receiving.offset === receiving.sizeBytes) this.settle(request)
+        if (receiving.found && receiving.offset === receiving.endOffset) this.settle(request)
         else this.settle(request, new SkeinError('blob.corrupt', 'the source ended before the content did'))
         return
       case 'gone':
@@ -119,18 +134,21 @@ class ChannelBlobClient implements BlobClient {
     for (const request of this.active.keys()) this.settle(request, error)
   }
 
-  private async take(request: number, receiving: Receiving, bytes: Uint8Array): Promise<void> {
+  private take(request: number, receiving: Receiving, bytes: Uint8Array): Promise<void> | void {
     const { options, offset } = receiving
-    if (!receiving.found || offset + bytes.byteLength > receiving.sizeBytes) {
+    if (!receiving.found || offset + bytes.byteLength > receiving.endOffset) {
       this.cancel(request, new SkeinError('blob.corrupt', 'the source sent more than the content is long'))
       return
     }
     receiving.offset += bytes.byteLength
+    // because: the disk's fault belongs to this want alone; the channel and the other wants go on
+    const fail = (error: unknown): void => this.cancel(request, asSkeinError(error))
     try {
-      await options.write(bytes, offset)
+      const writing = options.write(bytes, offset)
+      // Where nothing has to be waited for the next chunk follows at once
+      return writing?.then(undefined, fail)
     } catch (error) {
-      // because: the disk's fault belongs to this want alone; the channel and the other wants go on
-      this.cancel(request, asSkeinError(error))
+      fail(error)
     }
   }
 
@@ -162,6 +180,9 @@ class ChannelBlobClient implements BlobClient {
     if (this.ended === undefined) this.queue(encodeFrame({ kind: 'cancel', request }))
   }
 }
+
+const endOf = ({ offset, length }: WantOptions, sizeBytes: number): number =>
+  length === undefined ? sizeBytes : Math.min(sizeBytes, offset + length)
 
 function goneError(reason: GoneReason): SkeinError {
   switch (reason) {

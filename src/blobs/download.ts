@@ -3,42 +3,75 @@
  * when BLAKE3 over every byte of the file says so.
  */
 import { throwIfAborted } from '../base/clock.ts'
-import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
+import { asSkeinError, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import type { WantOptions } from './client.ts'
-import { type BlobHash, type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
-
-/** A file that takes a download. `files/filesystem.ts` OpenFile fits. */
-export interface BlobFile {
-  stat(): Promise<{ readonly size: number }>
-  read(into: Uint8Array, position: number): Promise<number>
-  write(bytes: Uint8Array, position: number): Promise<void>
-  truncate(sizeBytes: number): Promise<void>
-}
-
-export interface Wanted {
-  readonly hash: BlobHash
-  readonly sizeBytes: number
-  /** `sizeBytes` is only the most it may be: the length is not known. */
-  readonly isAtMost?: boolean
-  readonly signal?: AbortSignal
-  readonly onProgress?: (sizeBytes: number) => void
-}
-
-/** One place to ask. */
-export type AskSource = (options: WantOptions) => Promise<void>
+import { blockBytesFor, blockListBytes, decodeBlockList } from './block-list.ts'
+import { type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
+import {
+  downloadRanges,
+  isSourceFault,
+  noneHasIt,
+  type Range,
+  type RangeSink,
+  rangesOf,
+  SourcesFailed,
+} from './range-download.ts'
+import type { AskSource, BlobFile, Wanted } from './wanted.ts'
 
 /**
  * @param file may hold a prefix from an interrupted try; after success exactly the content, not yet fsynced.
- * @throws `blob.missing` when no source has it, `blob.corrupt` when bytes came but were wrong (the file is empty then),
- *   `disk.full` and others of the file, `cancelled`.
+ * @throws `blob.missing` when no source has it (`details.isNowhere`: all were asked and said so), `blob.corrupt` when bytes
+ *   came but were wrong (the file is empty then), `disk.full` and others of the file, `cancelled`.
  */
 export async function downloadBlob(
   wanted: Wanted,
   file: BlobFile,
   sources: readonly AskSource[],
 ): Promise<void> {
-  await fromAny(wanted, sources, (ask) => downloadFrom(ask, wanted, file))
+  if (wanted.isAtMost === true || wanted.sizeBytes <= limits.blobRangeBytes)
+    await fromAny(wanted, sources, (ask) => downloadFrom(ask, wanted, file))
+  else await downloadLarge(wanted, file, sources)
+}
+
+/** From all sources together; when the result is wrong, from one after the other, so that the liar is found. */
+async function downloadLarge(wanted: Wanted, file: BlobFile, sources: readonly AskSource[]): Promise<void> {
+  try {
+    if (await downloadWhole(wanted, file, sources)) return
+  } catch (error) {
+    if (error instanceof SourcesFailed) throw noneHasIt(error.reasons, sources.length)
+    throw error
+  }
+  await file.truncate(0)
+  await fromAny(wanted, sources, async (ask) => {
+    try {
+      if (await downloadWhole(wanted, file, [ask])) return
+    } catch (error) {
+      throw error instanceof SourcesFailed ? (error.reasons[0] ?? error) : error
+    }
+    await file.truncate(0)
+    throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
+  })
+}
+
+/** Goes on from what the file holds. @returns whether the bytes are the right ones. */
+async function downloadWhole(
+  wanted: Wanted,
+  file: BlobFile,
+  sources: readonly AskSource[],
+): Promise<boolean> {
+  const hasher = createBlobHasher()
+  const offset = await hashPrefix(file, wanted.sizeBytes, hasher)
+  wanted.onProgress?.(offset)
+  const write: RangeSink = (bytes, position) => {
+    const written = file.write(bytes, position)
+    // While the disk takes it
+    hasher.update(bytes)
+    return written
+  }
+  // All of it may be there, and only the last look at it was cut off
+  if (offset < wanted.sizeBytes)
+    await downloadRanges(wanted, rangesOf(offset, wanted.sizeBytes), sources, write)
+  return hasher.digest() === wanted.hash
 }
 
 /** Asks one source after the other until one has it. */
@@ -47,38 +80,59 @@ async function fromAny(
   sources: readonly AskSource[],
   get: (ask: AskSource) => Promise<void>,
 ): Promise<void> {
-  let last: SkeinError | undefined
+  const reasons: SkeinError[] = []
   for (const ask of sources) {
     throwIfAborted(wanted.signal)
     try {
       await get(ask)
       return
     } catch (error) {
-      const known = asSkeinError(error)
-      if (
-        !hasCode(
-          known,
-          'blob.missing',
-          'blob.corrupt',
-          'channel.closed',
-          'channel.aborted',
-          'channel.stalled',
-          'limit.exceeded',
-          'peer.gone',
-        )
-      )
-        throw known
-      last = known
+      if (!isSourceFault(error)) throw asSkeinError(error)
+      const reason = asSkeinError(error)
+      reasons.push(reason)
+      if (reason.code === 'blob.corrupt') wanted.onLie?.(ask.remote, reason)
     }
   }
-  if (last === undefined) {
-    throw new SkeinError('blob.missing', 'no connected device has this content', {
-      fix: 'connect a device that holds it',
-    })
+  throw noneHasIt(reasons, sources.length)
+}
+
+/** The block list of a content from whoever has it. @returns fresh bytes that decode. @throws as downloadBlob. */
+export async function downloadList(wanted: Wanted, sources: readonly AskSource[]): Promise<Uint8Array> {
+  const blockBytes = blockBytesFor(wanted.sizeBytes)
+  if (blockBytes === undefined) throw new SkeinError('blob.missing', 'a content so long has no block list')
+  const list = new Uint8Array(blockListBytes(wanted.sizeBytes, blockBytes))
+  const { hash, signal } = wanted
+  await fromAny(wanted, sources, async (ask) => {
+    const write = (part: Uint8Array, position: number): void => list.set(part, position)
+    const base = { hash, sizeBytes: list.byteLength, isList: true, offset: 0, write }
+    await ask(signal === undefined ? base : { ...base, signal })
+    try {
+      decodeBlockList(list, wanted.sizeBytes)
+    } catch (error) {
+      throw new SkeinError('blob.corrupt', 'the block list received is none', { cause: error })
+    }
+  })
+  return list
+}
+
+/** As downloadBlob for parts of a content; whether the whole is right is for the caller to find out. */
+export async function downloadParts(
+  wanted: Wanted,
+  ranges: readonly Range[],
+  file: Pick<BlobFile, 'write'>,
+  sources: readonly AskSource[],
+): Promise<void> {
+  try {
+    await downloadRanges(wanted, splitRanges(ranges), sources, (bytes, position) =>
+      file.write(bytes, position),
+    )
+  } catch (error) {
+    throw error instanceof SourcesFailed ? noneHasIt(error.reasons, sources.length) : error
   }
-  throw last.code.startsWith('channel.')
-    ? new SkeinError('blob.missing', 'every source went away', { cause: last })
-    : last
+}
+
+function* splitRanges(ranges: readonly Range[]): Generator<Range> {
+  for (const { offset, length } of ranges) yield* rangesOf(offset, offset + length)
 }
 
 /** As downloadBlob for a content that fits into memory, limits.blobChunkBytes at most. @returns fresh bytes. */

@@ -7,10 +7,17 @@ import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import type { DeviceId } from '../base/ids.ts'
-import { type BlobClient, createBlobClient } from './client.ts'
-import { type AskSource, type BlobFile, downloadBlob, downloadSmall, type Wanted } from './download.ts'
+import { limits } from '../base/limits.ts'
+import { errorFields } from '../base/log.ts'
+import { type BlobClient, createBlobClient, type WantOptions } from './client.ts'
+import { downloadBlob, downloadList, downloadParts, downloadSmall } from './download.ts'
 import type { BlobHash } from './hash.ts'
-import { type BlobServer, type BlobSource, createBlobServer, type OpenBlob } from './server.ts'
+import type { Range } from './range-download.ts'
+import { createRateLimit, type RateLimit } from './rate-limit.ts'
+import { type ContentPush, createContentPush } from './push.ts'
+import { type BlobServer, createBlobServer } from './server.ts'
+import type { BlobSource, OpenBlob } from './source.ts'
+import type { AskSource, BlobFile, Wanted } from './wanted.ts'
 import { decodeFrames } from './wire.ts'
 
 export interface BlobExchange extends AsyncDisposable {
@@ -26,6 +33,12 @@ export interface BlobExchange extends AsyncDisposable {
   fetch(wanted: Wanted, file: BlobFile, preferred?: readonly DeviceId[]): Promise<void>
   /** As fetch, for a content of limits.blobChunkBytes at most that is wanted in memory. */
   fetchSmall(wanted: Wanted): Promise<Uint8Array>
+  /** What the content is made of (block-list.ts), for whoever holds a similar one. @throws as downloadBlob. */
+  fetchList(wanted: Wanted): Promise<Uint8Array>
+  /** Only these parts of it, from several devices at once. Whether they are right shows when the whole is hashed. */
+  fetchParts(wanted: Wanted, ranges: readonly Range[], file: Pick<BlobFile, 'write'>): Promise<void>
+  /** Small contents on their way before they are asked for, over channels of their own. */
+  readonly push: ContentPush
   /** Adds a place that has contents to serve; asked in order. `remote` is who asks: answer undefined for what it may not have. */
   addSource(source: RemoteBlobSource): Disposable
   readonly peers: readonly DeviceId[]
@@ -51,16 +64,27 @@ interface Peer {
 /** How often a replaced channel is looked at. Two looks without work in a row: a want may have been on its way. */
 const replacedLookMs = 1_000
 
-export function createBlobExchange(env: Env): BlobExchange {
+export interface ExchangeOptions {
+  /** Contents sent to all others together, bytes a second; undefined: as fast as it goes. */
+  readonly sendBytesPerSecond?: number | undefined
+  readonly receiveBytesPerSecond?: number | undefined
+}
+
+export function createBlobExchange(env: Env, options: ExchangeOptions = {}): BlobExchange {
+  const sendLimit = createRateLimit(env.clock, options.sendBytesPerSecond)
+  const receiveLimit = createRateLimit(env.clock, options.receiveBytesPerSecond)
   const sources = new Set<RemoteBlobSource>()
   const peers = new Set<Peer>()
   const listeners = new Set<(remote: DeviceId) => void>()
+  /** Asked last until they are restarted: their disk may be failing. */
+  const liars = new Set<DeviceId>()
+  const push = createContentPush(env)
   let disposed = false
 
   const attach = (remote: DeviceId, channel: Channel): void => {
     if (disposed) return channel.abort(new SkeinError('channel.aborted', 'shutting down'))
     const client = createBlobClient(channel)
-    const server = createBlobServer(env, channel, sourceFor(sources, remote))
+    const server = createBlobServer(env, channel, sourceFor(sources, remote, sendLimit))
     const done = channel.closed.then(async (error) => {
       peers.delete(peer)
       client.end(error ?? new SkeinError('channel.closed', 'the other device closed the exchange'))
@@ -69,26 +93,35 @@ export function createBlobExchange(env: Env): BlobExchange {
     for (const before of peers) if (before.remote === remote) replace(env, before)
     const peer: Peer = { remote, client, server, channel, done, isReplaced: false }
     peers.add(peer)
-    channel.receive(async (message) => {
-      for (const frame of decodeFrames(message)) {
-        if (frame.kind === 'want' || frame.kind === 'cancel') server.handle(frame)
-        else await client.handle(frame)
-      }
-    })
+    receive(peer)
+    liars.delete(remote)
     for (const listener of listeners) listener(remote)
   }
   const sourcesOf = (preferred: readonly DeviceId[]): readonly AskSource[] => {
     const rank = (peer: Peer): number =>
-      (preferred.includes(peer.remote) ? 0 : 1_000_000) + peer.client.inFlight
+      (liars.has(peer.remote) ? 2_000_000 : preferred.includes(peer.remote) ? 0 : 1_000_000) +
+      peer.client.inFlight
     const ordered = [...peers].filter((peer) => !peer.isReplaced).sort((a, b) => rank(a) - rank(b))
-    return ordered.map((peer) => (options) => peer.client.want(options))
+    return ordered.map(({ client, remote }) =>
+      Object.assign((wanted: WantOptions) => wantWithin(receiveLimit, client, wanted), { remote }),
+    )
   }
+  const watched = (wanted: Wanted): Wanted => ({
+    ...wanted,
+    onLie(remote, error) {
+      env.log.warn('a device sent what was not asked for', { remote: remote ?? '', ...errorFields(error) })
+      if (remote !== undefined) liars.add(remote)
+    },
+  })
   return {
     attach,
+    push,
     fetch(wanted, file, preferred = []) {
-      return downloadBlob(wanted, file, sourcesOf(preferred))
+      return downloadBlob(watched(wanted), file, sourcesOf(preferred))
     },
-    fetchSmall: (wanted) => downloadSmall(wanted, sourcesOf([])),
+    fetchSmall: (wanted) => downloadSmall(watched(wanted), sourcesOf([])),
+    fetchList: (wanted) => downloadList(watched(wanted), sourcesOf([])),
+    fetchParts: (wanted, ranges, file) => downloadParts(wanted, ranges, file, sourcesOf([])),
     addSource(source) {
       sources.add(source)
       return { [Symbol.dispose]: () => void sources.delete(source) }
@@ -102,11 +135,22 @@ export function createBlobExchange(env: Env): BlobExchange {
     },
     async [Symbol.asyncDispose]() {
       disposed = true
+      push[Symbol.dispose]()
       const all = [...peers]
       for (const peer of all) peer.channel.abort(new SkeinError('channel.aborted', 'shutting down'))
       await Promise.all(all.map((peer) => peer.done))
     },
   }
+}
+
+/** Both sides ask and answer on one channel. */
+function receive({ channel, server, client }: Peer): void {
+  channel.receive(async (message) => {
+    for (const frame of decodeFrames(message)) {
+      if (frame.kind === 'want' || frame.kind === 'list' || frame.kind === 'cancel') server.handle(frame)
+      else await client.handle(frame)
+    }
+  })
 }
 
 /** Another channel to the same device has come. */
@@ -131,12 +175,36 @@ async function closeWhenIdle(env: Env, { client, server, channel }: Peer): Promi
 }
 
 /** What all sources together have for one remote. */
-function sourceFor(sources: ReadonlySet<RemoteBlobSource>, remote: DeviceId): BlobSource {
+function sourceFor(sources: ReadonlySet<RemoteBlobSource>, remote: DeviceId, limit: RateLimit): BlobSource {
   return async (hash, signal) => {
     for (const source of sources) {
       const blob = await source(hash, remote, signal)
-      if (blob !== undefined) return blob
+      if (blob === undefined) continue
+      if (blob.bytes !== undefined) await limit.take(blob.bytes.byteLength, signal)
+      return within(limit, blob, signal)
     }
     return undefined
   }
+}
+
+/** Bytes are read when they may be sent. */
+function within(limit: RateLimit, blob: OpenBlob, signal: AbortSignal): OpenBlob {
+  const { sizeBytes, bytes } = blob
+  return {
+    sizeBytes,
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(blob.blockList === undefined ? {} : { blockList: blob.blockList.bind(blob) }),
+    async read(into, position) {
+      await limit.take(into.byteLength, signal)
+      return blob.read(into, position)
+    },
+    [Symbol.asyncDispose]: () => blob[Symbol.asyncDispose](),
+  }
+}
+
+/** Bytes are asked for when they may come. */
+async function wantWithin(limit: RateLimit, client: BlobClient, wanted: WantOptions): Promise<void> {
+  const { sizeBytes, offset, length = sizeBytes - offset, signal } = wanted
+  await limit.take(Math.min(length, limits.blobRangeBytes), signal)
+  await client.want(wanted)
 }

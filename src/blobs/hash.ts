@@ -22,6 +22,9 @@ export function hashToText(bytes: Uint8Array): BlobHash {
 /** @returns 32 fresh bytes. */
 export const hashFromText = (hash: BlobHash): Uint8Array => Buffer.from(hash, 'base64url')
 
+/** @returns 32 fresh bytes. */
+export const hashBytesOf = (content: Uint8Array): Uint8Array => blake3(content)
+
 export const hashOf = (content: Uint8Array): BlobHash => hashToText(blake3(content))
 
 /** Hashes content in pieces. */

@@ -10,23 +10,13 @@ import { asSkeinError, hasCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
 import { type BlobHash, type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
-import { encodeFrame, type Frame, frameHeaderBytes, type GoneReason } from './wire.ts'
-
-/** Some content opened for reading. */
-export interface OpenBlob extends AsyncDisposable {
-  readonly sizeBytes: number
-  /** All of it, where it is at hand; the receiver owns the buffer. */
-  readonly bytes?: Uint8Array
-  /** @returns bytes read; fewer than asked only at the end. */
-  read(into: Uint8Array, position: number): Promise<number>
-}
-
-/** Where contents are. Also the place of authorisation: it answers undefined for what this remote may not have. */
-export type BlobSource = (hash: BlobHash, signal: AbortSignal) => Promise<OpenBlob | undefined>
+import { createRangeServer, type RangeServer } from './range-server.ts'
+import type { BlobSource, OpenBlob } from './source.ts'
+import { type AskKind, encodeFrame, type Frame, frameHeaderBytes, type GoneReason } from './wire.ts'
 
 export interface BlobServer extends AsyncDisposable {
-  /** Takes a `want` or `cancel`. */
-  handle(frame: Extract<Frame, { kind: 'want' | 'cancel' }>): void
+  /** Takes a `want`, `list` or `cancel`. */
+  handle(frame: Extract<Frame, { kind: AskKind }>): void
   /** Contents being sent. */
   readonly inFlight: number
 }
@@ -56,28 +46,33 @@ class ChannelBlobServer implements BlobServer {
   private readonly waiting: Sending[] = []
   private readonly active = new Map<number, Sending>()
   private readonly running = new Set<Promise<void>>()
+  private readonly ranges: RangeServer
 
   constructor(env: Env, channel: Channel, source: BlobSource) {
     this.env = env
     this.channel = channel
     this.source = source
+    this.ranges = createRangeServer(env, channel, source)
   }
 
   get inFlight(): number {
-    return this.active.size
+    return this.active.size + this.ranges.inFlight
   }
 
-  handle(frame: Extract<Frame, { kind: 'want' | 'cancel' }>): void {
+  handle(frame: Extract<Frame, { kind: AskKind }>): void {
     const { request } = frame
     if (frame.kind === 'cancel') {
+      if (this.ranges.cancel(request)) return
       const sending = this.active.get(request)
       if (sending !== undefined) sending.cancelled = true
       return
     }
-    if (this.active.size >= limits.blobWantsInFlight || this.active.has(request)) {
+    const isKnown = this.active.has(request) || this.ranges.has(request)
+    if (this.inFlight >= limits.blobWantsInFlight || isKnown) {
       this.channel.send(...encodeFrame({ kind: 'gone', request, reason: 'busy' }))
       return
     }
+    if (frame.kind === 'list' || frame.length !== undefined) return this.ranges.handle(frame)
     const { hash, offset } = frame
     const sending = { request, hash, offset, blob: undefined, hasher: undefined, cancelled: false }
     this.active.set(request, sending)
@@ -87,6 +82,7 @@ class ChannelBlobServer implements BlobServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.controller.abort()
+    await this.ranges[Symbol.asyncDispose]()
     await Promise.allSettled(this.running)
     for (const sending of this.active.values()) await this.finish(sending)
   }
@@ -138,6 +134,9 @@ class ChannelBlobServer implements BlobServer {
     try {
       return await this.next(sending)
     } catch (error) {
+      // A source that serves nothing for now does not say that it has nothing
+      if (hasCode(error, 'limit.exceeded'))
+        return [{ kind: 'gone', request: sending.request, reason: 'busy' }]
       if (!hasCode(error, 'cancelled')) this.env.log.warn('a blob cannot be read', errorFields(error))
       return [{ kind: 'gone', request: sending.request, reason: 'changed' }]
     }

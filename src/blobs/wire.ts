@@ -4,11 +4,13 @@
  *
  *   frame   = type u8 | request u32 | length u32 | body[length]        big endian
  *   1 want    body = hash[32] | offset u64      asker: send me the content from `offset` on
+ *   1 want    body = hash[32] | offset u64 | length u64      the same, but only so much of it, 1..1048576 bytes
  *   2 cancel  body = -                          asker: stop sending; frames under way are ignored
  *   3 found   body = size u64                   answer: I have it, it is this long in all
  *   4 chunk   body = 1..262144 bytes            answer: the next bytes, in order
  *   5 end     body = -                          answer: that was all of it
  *   6 gone    body = reason u8                  answer: 1 not here (or not for you), 2 changed while sending, 3 too busy
+ *  16 list    body = hash[32]                   asker: send me the block list of this content (block-list.ts)
  *
  * A frame type that is not known is skipped (newer versions may add some); anything malformed ends the channel.
  */
@@ -22,7 +24,15 @@ export const frameHeaderBytes = 9
 export type GoneReason = 'missing' | 'changed' | 'busy'
 
 export type Frame =
-  | { readonly kind: 'want'; readonly request: number; readonly hash: BlobHash; readonly offset: number }
+  | {
+      readonly kind: 'want'
+      readonly request: number
+      readonly hash: BlobHash
+      readonly offset: number
+      /** To the end where it is not given. */
+      readonly length?: number | undefined
+    }
+  | { readonly kind: 'list'; readonly request: number; readonly hash: BlobHash }
   | { readonly kind: 'cancel'; readonly request: number }
   | { readonly kind: 'found'; readonly request: number; readonly sizeBytes: number }
   /** `bytes` is a view into the message. */
@@ -30,18 +40,25 @@ export type Frame =
   | { readonly kind: 'end'; readonly request: number }
   | { readonly kind: 'gone'; readonly request: number; readonly reason: GoneReason }
 
-const types = { want: 1, cancel: 2, found: 3, chunk: 4, end: 5, gone: 6 } as const
+/** Frames of the asking side. */
+export type AskKind = 'want' | 'list' | 'cancel'
+
+const types = { want: 1, cancel: 2, found: 3, chunk: 4, end: 5, gone: 6, list: 16 } as const
 const reasons: readonly GoneReason[] = ['missing', 'changed', 'busy']
 
 /** @returns the parts of the frame, ready for `channel.send`; chunk bytes are not copied. */
 export function encodeFrame(frame: Frame): readonly Uint8Array[] {
   switch (frame.kind) {
     case 'want': {
-      const body = new Uint8Array(hashBytes + 8)
+      const body = new Uint8Array(hashBytes + (frame.length === undefined ? 8 : 16))
       body.set(hashFromText(frame.hash))
-      new DataView(body.buffer).setBigUint64(hashBytes, BigInt(frame.offset))
+      const view = new DataView(body.buffer)
+      view.setBigUint64(hashBytes, BigInt(frame.offset))
+      if (frame.length !== undefined) view.setBigUint64(hashBytes + 8, BigInt(frame.length))
       return [header(types.want, frame.request, body.byteLength), body]
     }
+    case 'list':
+      return [header(types.list, frame.request, hashBytes), hashFromText(frame.hash)]
     case 'found': {
       const body = new Uint8Array(8)
       new DataView(body.buffer).setBigUint64(0, BigInt(frame.sizeBytes))
@@ -95,13 +112,17 @@ function decodeBody(type: number, request: number, body: Uint8Array): Frame | un
   }
   switch (type) {
     case types.want:
-      need(hashBytes + 8)
+      if (body.byteLength !== hashBytes + 16) need(hashBytes + 8)
       return {
         kind: 'want',
         request,
         hash: hashToText(body.subarray(0, hashBytes)),
         offset: length64(view, hashBytes),
+        length: body.byteLength === hashBytes + 16 ? rangeLength(view, hashBytes + 8) : undefined,
       }
+    case types.list:
+      need(hashBytes)
+      return { kind: 'list', request, hash: hashToText(body) }
     case types.cancel:
       need(0)
       return { kind: 'cancel', request }
@@ -123,6 +144,13 @@ function decodeBody(type: number, request: number, body: Uint8Array): Frame | un
     default:
       return undefined
   }
+}
+
+function rangeLength(view: DataView, at: number): number {
+  const value = view.getBigUint64(at)
+  if (value === 0n || value > BigInt(limits.blobRangeBytes))
+    throw new SkeinError('limit.exceeded', 'a blob range of a wrong length')
+  return Number(value)
 }
 
 function length64(view: DataView, at: number): number {

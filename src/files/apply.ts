@@ -5,12 +5,13 @@
  */
 import { hasCode, SkeinError } from '../base/errors.ts'
 import type { BlobHash } from '../blobs/hash.ts'
-import { type FileStat, type Filesystem, joinPath, parentOf } from './filesystem.ts'
+import { isConflictName } from '../crdt/view.ts'
+import { type FileStat, type Filesystem, joinPath, parentOf, sameSignature } from './filesystem.ts'
 import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.ts'
-import { sameContent } from './folder-tree.ts'
+import { partsOfVersion, sameContent } from './folder-tree.ts'
 import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
-import type { Versions } from './versions.ts'
+import type { KeptAbout, KeptCause, Versions } from './versions.ts'
 
 /** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
 export type Applied = { readonly rows: readonly RowChange[] } | 'changed' | 'blocked'
@@ -34,11 +35,14 @@ export interface Applier {
   /**
    * Out of a ring of renames: aside under a reserved name in the same directory. `keep` commits the row that says so before
    * the rename, so that the file is never without a row.
+   * @param name of its row from then on; another one than it had leaves its place to what comes there.
    */
-  park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied>
+  park(seen: Seen, name: string, keep: (rows: readonly RowChange[]) => Promise<void>): Promise<Applied>
   trash(seen: Seen): Promise<Applied>
   /** What was changed since the last call and is not synced yet: files that are new, and directories. */
   takeTouched(): Touched
+  /** Whether what stands there is just what was placed here: an event that tells of it tells nothing new. */
+  isEcho(path: string): Promise<boolean>
 }
 
 export function rowFor(
@@ -68,6 +72,9 @@ export function rowFor(
   }
 }
 
+/** Places whose own events are told apart; those of older ones only cost another look. */
+const placedMax = 4_096
+
 export function createApplier(filesystem: Filesystem, versions: Versions): Applier {
   return new DiskApplier(filesystem, versions)
 }
@@ -77,6 +84,8 @@ class DiskApplier implements Applier {
   private readonly versions: Versions
   private readonly touched = new Set<string>()
   private readonly fresh = new Set<string>()
+  /** What was placed lately, to tell the events of it from those of others. */
+  private readonly placedStats = new Map<string, FileStat>()
 
   constructor(filesystem: Filesystem, versions: Versions) {
     this.filesystem = filesystem
@@ -94,7 +103,7 @@ class DiskApplier implements Applier {
   }
 
   async makeSymlink(seen: Seen, entry: TreeEntry): Promise<Applied> {
-    if (!(await this.clear(seen))) return 'changed'
+    if (!(await this.clear(seen, 'replaced'))) return 'changed'
     try {
       await this.filesystem.makeSymlink(entry.target, pathOfSeen(seen))
     } catch (error) {
@@ -125,13 +134,15 @@ class DiskApplier implements Applier {
       return this.placed(seen, entry)
     }
     const expected = seen.stat
-    const kept = await versions.keepLink(path, seen.row.hash)
+    const about = { ...aboutRow(seen.row, 'replaced'), by: partsOfVersion(entry.version).vector }
+    const kept = await versions.keepLink(path, seen.row.hash, about)
     // Linking changed the ctime; all the rest must be as recorded
     const now = await filesystem.lstat(path)
     const isSame = now?.ino === expected.ino && now.size === expected.size && now.mtimeNs === expected.mtimeNs
     if (now === undefined || !isSame) return 'changed'
     if (kept === undefined) {
-      if ((await versions.keepMoved(path, now, seen.row.hash)) === undefined) return 'changed'
+      if ((await versions.keepMoved(path, now, { hash: seen.row.hash, about })) === undefined)
+        return 'changed'
       if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
       return this.placed(seen, entry)
     }
@@ -143,7 +154,7 @@ class DiskApplier implements Applier {
   async setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied> {
     const mode = seen.stat?.mode ?? 0o644
     await this.filesystem.setMode(pathOfSeen(seen), modeFor(mode, entry.executable))
-    return this.placed(seen, entry)
+    return this.placed(seen, entry, seen.stat)
   }
 
   async move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied> {
@@ -155,31 +166,44 @@ class DiskApplier implements Applier {
     this.touched.add(parentOf(from)).add(toParentPath)
     // The data stays what it was: a newer version of it is a matter of its own
     const place = { ...seen.row, parentId: entry.parentId, name: entry.name }
-    const row = rowFor(place, entry.name, await this.statNow(to))
+    const stat = await this.statNow(to)
+    const isRacy = seen.row.isRacy || (stat.kind === 'file' && !isAsItWas(stat, seen.stat ?? stat))
+    const row = { ...rowFor(place, entry.name, stat), isRacy }
     // A parked file that comes back to its place keeps its row
     const isBack = entry.parentId === seen.parentId && entry.name === seen.name
     const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId: row.nodeId }
     return { rows: isBack ? [{ kind: 'put', row }] : [forget, { kind: 'put', row }] }
   }
 
-  async park(seen: Seen, keep: (row: SyncedRow) => Promise<void>): Promise<Applied> {
+  async park(
+    seen: Seen,
+    name: string,
+    keep: (rows: readonly RowChange[]) => Promise<void>,
+  ): Promise<Applied> {
     if (seen.row === undefined) return 'changed'
     const diskName = `${parkedPrefix}${seen.row.nodeId}`
     const to = joinPath(seen.parentPath, diskName)
-    await keep({ ...seen.row, diskName })
+    const { nodeId, isRacy } = seen.row
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
+    const left = name === seen.name ? [] : [forget]
+    await keep([...left, { kind: 'put', row: { ...seen.row, name, diskName } }])
     if (!(await this.filesystem.renameIf(pathOfSeen(seen), to, undefined))) return 'blocked'
     this.touched.add(seen.parentPath)
-    return { rows: [{ kind: 'put', row: rowFor(seen.row, diskName, await this.statNow(to)) }] }
+    const row = rowFor({ ...seen.row, name }, diskName, await this.statNow(to))
+    return { rows: [{ kind: 'put', row: { ...row, isRacy } }] }
   }
 
   async trash(seen: Seen): Promise<Applied> {
     // A torn file whose row was lost as well
     if (seen.row === undefined)
-      return seen.stat?.kind === 'file' && (await this.clear(seen)) ? { rows: [] } : 'changed'
+      return seen.stat?.kind === 'file' && (await this.clear(seen, 'replaced')) ? { rows: [] } : 'changed'
     const { nodeId } = seen.row
     const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
     if (seen.stat === undefined) return { rows: [forget] }
-    if (seen.stat.kind !== 'directory') return (await this.clear(seen)) ? { rows: [forget] } : 'changed'
+    // What a person decided against, or what others deleted
+    const cause = isConflictName(seen.name) ? 'conflict' : 'deleted'
+    if (seen.stat.kind !== 'directory')
+      return (await this.clear(seen, cause)) ? { rows: [forget] } : 'changed'
     this.touched.add(seen.parentPath)
     try {
       await this.filesystem.removeDirectory(pathOfSeen(seen))
@@ -189,6 +213,19 @@ class DiskApplier implements Applier {
       if (!hasCode(error, 'file.exists')) throw error
       return { rows: seen.row.isLeftover ? [] : [{ kind: 'put', row: { ...seen.row, isLeftover: true } }] }
     }
+  }
+
+  async isEcho(path: string): Promise<boolean> {
+    const placed = this.placedStats.get(path)
+    if (placed === undefined) return false
+    try {
+      const stat = await this.filesystem.lstat(path)
+      if (stat !== undefined && stat.kind !== 'directory' && sameSignature(stat, placed)) return true
+    } catch {
+      // because: what cannot be looked at is for the next round to tell
+    }
+    this.placedStats.delete(path)
+    return false
   }
 
   takeTouched(): Touched {
@@ -205,18 +242,49 @@ class DiskApplier implements Applier {
     return stat
   }
 
-  private async placed(seen: Seen, entry: TreeEntry): Promise<Applied> {
+  private async placed(seen: Seen, entry: TreeEntry, asLeft: Written = entry): Promise<Applied> {
     this.touched.add(seen.parentPath)
     const stat = await this.statNow(pathOfSeen(seen))
-    return { rows: [{ kind: 'put', row: rowFor(entry, seen.diskName, stat) }] }
+    const isRacy = entry.kind === 'file' && !isAsItWas(stat, asLeft)
+    if (!isRacy) this.remember(pathOfSeen(seen), stat)
+    return { rows: [{ kind: 'put', row: { ...rowFor(entry, seen.diskName, stat), isRacy } }] }
+  }
+
+  private remember(path: string, stat: FileStat): void {
+    this.placedStats.delete(path)
+    this.placedStats.set(path, stat)
+    if (this.placedStats.size <= placedMax) return
+    for (const oldest of this.placedStats.keys()) {
+      this.placedStats.delete(oldest)
+      break
+    }
   }
 
   /** Makes room: what is recorded here goes to versions. */
-  private async clear(seen: Seen): Promise<boolean> {
-    if (seen.stat === undefined) return true
+  private async clear(seen: Seen, cause: KeptCause): Promise<boolean> {
+    const { row, stat } = seen
+    if (stat === undefined) return true
     this.touched.add(seen.parentPath)
-    return (await this.versions.keepMoved(pathOfSeen(seen), seen.stat, seen.row?.hash)) !== undefined
+    const what = { hash: row?.hash, about: aboutRow(row, cause) }
+    return (await this.versions.keepMoved(pathOfSeen(seen), stat, what)) !== undefined
   }
+}
+
+const aboutRow = (row: SyncedRow | undefined, cause: KeptCause): KeptAbout => ({
+  cause,
+  nodeId: row?.nodeId,
+  version: row === undefined ? undefined : partsOfVersion(row.version).vector,
+})
+
+type Written = Pick<FileStat, 'size' | 'mtimeNs'>
+
+/** Times are set as fractions of seconds in a double: about half a microsecond exact. */
+const setTimeErrorNs = 2_000n
+
+/** False when somebody wrote to it between our step and the look after it: then the row must not vouch for its content. */
+function isAsItWas(now: FileStat, before: Written): boolean {
+  const differenceNs = now.mtimeNs - before.mtimeNs
+  return now.size === before.size && differenceNs < setTimeErrorNs && -differenceNs < setTimeErrorNs
 }
 
 /** Whoever may read may execute; other bits stay as they are. */

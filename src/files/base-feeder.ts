@@ -72,6 +72,8 @@ class Feeder implements BaseFeeder {
       this.queue.delete(key)
       this.walkFromMs = 0
     }
+    // At once: a merge may ask before there is time to write them down
+    this.parts.keep.note(notes)
     this.notes.push(...notes.slice(0, queueMax - this.notes.length))
     this.woken.resolve()
   }

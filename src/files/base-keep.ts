@@ -3,7 +3,7 @@
  * a version of a node had. Hard links would not do: an edit in place reaches them. A cache: what is lost or too old costs
  * a conflict copy, never bytes. Lies in `.skein/bases/<number>`, appended to, the oldest file dropped first. An entry is
  *   "SB" | kind u8 (1 content, 2 version) | stored bytes u32 | plain bytes u32 | hash (32) | stored bytes
- * big-endian; a content is stored as zstd, a version as `<node> <version>`. A torn entry ends its file.
+ * big-endian; a content is stored as zstd, a version as `<node> <version> [<ms since 1970>]`. A torn entry ends its file.
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Env } from '../base/env.ts'
@@ -26,12 +26,23 @@ export interface BaseNote {
   readonly hash: BlobHash
 }
 
+/** A version of a node whose content is kept. */
+export interface EarlierBase extends BaseNote {
+  readonly sizeBytes: number
+  /** When it was noted, which is when another version took its place; undefined for notes of earlier runs. */
+  readonly notedAtMs: number | undefined
+}
+
 export interface BaseKeep extends AsyncDisposable {
   has(hash: BlobHash): Promise<boolean>
   /** Verified. @returns undefined for what is not here. */
   read(hash: BlobHash): Promise<Uint8Array | undefined>
+  /** Known from now on; on the disk with an `add` that brings them along. */
+  note(notes: readonly BaseNote[]): void
   /** Content of a version, if it was noted. */
   contentOf(nodeId: string, version: string): Promise<BlobHash | undefined>
+  /** Versions of a node whose contents are here, oldest first. */
+  earlier(nodeId: string): Promise<readonly EarlierBase[]>
   /** Never throws for the disk's sake. @returns false when it could not be written. */
   add(contents: readonly BaseContent[], notes: readonly BaseNote[]): Promise<boolean>
   /** @returns true when what was added is on the disk. */
@@ -44,6 +55,7 @@ const basesFolder = `${internalFolder}/bases`
 const headerBytes = 11 + hashBytes
 const kinds = { content: 1, version: 2 } as const
 const notesMax = 50_000
+const freshMax = 2_000
 const noteBytes = 2048
 
 interface Place {
@@ -71,7 +83,9 @@ class SegmentedKeep implements BaseKeep {
   private readonly filesystem: Filesystem
   private readonly options: Required<BaseKeepOptions>
   private readonly places = new Map<BlobHash, Place>()
-  private readonly notes = new Map<string, BlobHash>()
+  private readonly notes = new Map<string, Noted>()
+  /** Noted, not on the disk yet. */
+  private readonly fresh = new Map<string, BlobHash>()
   private readonly segments = new Map<number, number>()
   private file: OpenFile | undefined
   private isLoaded = false
@@ -96,13 +110,38 @@ class SegmentedKeep implements BaseKeep {
     return this.inTurn(() => this.readNow(hash), undefined)
   }
 
+  note(notes: readonly BaseNote[]): void {
+    for (const { nodeId, version, hash } of notes) {
+      const key = noteKey(nodeId, version)
+      this.fresh.delete(key)
+      this.fresh.set(key, hash)
+      const [oldest] = this.fresh.size > freshMax ? this.fresh.keys() : []
+      if (oldest !== undefined) this.fresh.delete(oldest)
+    }
+  }
+
   contentOf(nodeId: string, version: string): Promise<BlobHash | undefined> {
-    return this.inTurn(async () => this.notes.get(noteKey(nodeId, version)), undefined)
+    const key = noteKey(nodeId, version)
+    return this.inTurn(async () => this.fresh.get(key) ?? this.notes.get(key)?.hash, undefined)
+  }
+
+  earlier(nodeId: string): Promise<readonly EarlierBase[]> {
+    return this.inTurn(async () => {
+      const found: EarlierBase[] = []
+      for (const [key, { hash, atMs }] of this.notes) {
+        const place = key.startsWith(`${nodeId} `) ? this.places.get(hash) : undefined
+        if (place === undefined) continue
+        const version = key.slice(nodeId.length + 1)
+        found.push({ nodeId, version, hash, sizeBytes: place.plainBytes, notedAtMs: atMs })
+      }
+      return found
+    }, [])
   }
 
   add(contents: readonly BaseContent[], notes: readonly BaseNote[]): Promise<boolean> {
     return this.inTurn(async () => {
       await this.append(this.encode(contents, notes))
+      for (const { nodeId, version } of notes) this.fresh.delete(noteKey(nodeId, version))
       await this.dropOldest()
       return true
     }, false)
@@ -161,7 +200,7 @@ class SegmentedKeep implements BaseKeep {
       if (entry === undefined || position + headerBytes + entry.storedBytes > size) break
       if (entry.kind === kinds.content) this.places.set(entry.hash, { ...entry, segment, position })
       else if (entry.storedBytes <= noteBytes)
-        this.note(
+        this.remember(
           new TextDecoder().decode(header.subarray(headerBytes, headerBytes + entry.storedBytes)),
           entry.hash,
         )
@@ -190,8 +229,9 @@ class SegmentedKeep implements BaseKeep {
     }
     for (const { nodeId, version, hash } of notes) {
       const note = noteKey(nodeId, version)
-      if (this.notes.get(note) === hash) continue
-      entries.push({ hash, plainBytes: 0, stored: new TextEncoder().encode(note), note })
+      if (this.notes.get(note)?.hash === hash) continue
+      const text = `${note} ${Math.round(this.env.clock.nowMs())}`
+      entries.push({ hash, plainBytes: 0, stored: new TextEncoder().encode(text), note: text })
     }
     return entries
   }
@@ -207,7 +247,7 @@ class SegmentedKeep implements BaseKeep {
       parts.push(encodeHeader({ kind, hash, plainBytes, storedBytes: stored.byteLength }), stored)
       if (note === undefined)
         this.places.set(hash, { segment, position, storedBytes: stored.byteLength, plainBytes })
-      else this.note(note, hash)
+      else this.remember(note, hash)
       position += headerBytes + stored.byteLength
     }
     try {
@@ -256,12 +296,20 @@ class SegmentedKeep implements BaseKeep {
     await this.append(this.encode(kept, []))
   }
 
-  private note(key: string, hash: BlobHash): void {
+  private remember(text: string, hash: BlobHash): void {
+    const [nodeId = '', version = '', time] = text.split(' ')
+    const key = noteKey(nodeId, version)
+    const atMs = time === undefined || !/^\d{1,15}$/.test(time) ? undefined : Number(time)
     this.notes.delete(key)
-    this.notes.set(key, hash)
+    this.notes.set(key, { hash, atMs })
     const [first] = this.notes.size > notesMax ? this.notes.keys() : []
     if (first !== undefined) this.notes.delete(first)
   }
+}
+
+interface Noted {
+  readonly hash: BlobHash
+  readonly atMs: number | undefined
 }
 
 interface Entry {

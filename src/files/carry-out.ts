@@ -5,8 +5,7 @@
 import { hasCode } from '../base/errors.ts'
 import { type Applied, type Applier, needsContent, needsOnlyMode } from './apply.ts'
 import type { DiskTask } from './disk-task.ts'
-import { rowKey, type RowChange, type SyncedRow, type TreeEntry } from './folder-tree.ts'
-import { problemText } from './problems.ts'
+import { rowKey, type RowChange, type TreeEntry } from './folder-tree.ts'
 import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
 import type { Transfers } from './transfers.ts'
 
@@ -15,8 +14,10 @@ export interface CarryOutPlace extends ScanPlace {
   readonly transfers: Transfers
   /** Takes rows that now hold: into the directory map at once, into the index with the next `flush`. */
   record(rows: readonly RowChange[]): void
-  /** Syncs what was touched on the disk, then commits the recorded rows. */
+  /** Hands the recorded rows over: they go into the index once what was touched on the disk is synced. */
   flush(): Promise<void>
+  /** Flushes and waits until the rows are in the index. */
+  settled(): Promise<void>
 }
 
 export interface CarriedOut {
@@ -43,7 +44,7 @@ export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[])
       if (hasCode(error, 'cancelled', 'folder.missing')) throw error
       // Somebody was faster: no problem, only a matter of the next look
       if (hasCode(error, 'not.found', 'file.changed')) again.add(seen.parentId)
-      else place.problems.set(path, problemText(error))
+      else place.problems.failed(path, error)
       return true
     }
   }
@@ -65,9 +66,23 @@ export async function carryOut(place: CarryOutPlace, tasks: readonly DiskTask[])
     if (!arrived.has(rowKey(task.seen.parentId, task.seen.name))) await bring(place, task, run, again)
   }
   for (const { seen } of byDepth(of('trash').filter(isDirectory)))
-    await run(seen, () => place.applier.trash(seen))
+    await run(seen, async () => withRowsBelow(place, await place.applier.trash(seen)))
   await place.flush()
-  return { again: [...again], later: blocked.map(({ seen }) => seen.parentId) }
+  // Where the disk takes two names for one that lasts until somebody renames one of them
+  const isLasting = place.filesystem.foldsNames
+  return { again: [...again], later: isLasting ? [] : blocked.map(({ seen }) => seen.parentId) }
+}
+
+/** With a directory its rows go, also of what vanished from it so lately that nothing was decided about it. */
+async function withRowsBelow({ tree, directories }: CarryOutPlace, applied: Applied): Promise<Applied> {
+  if (typeof applied !== 'object') return applied
+  const rows = [...applied.rows]
+  const gone = rows.flatMap((change) => (change.kind === 'forget' ? directories.below(change.nodeId) : []))
+  for (const id of gone) {
+    for (const { parentId, name, nodeId } of await tree.rows(id))
+      rows.push({ kind: 'forget', parentId, name, nodeId })
+  }
+  return { rows }
 }
 
 const targetOf = ({ action }: DiskTask): string =>
@@ -103,17 +118,24 @@ async function carryOutMoves(
   for (const task of left) {
     const { seen } = task
     // Only what another move waits for steps aside; what something else blocks stays where the person can see it
-    if (!targets.has(rowKey(seen.parentId, seen.name)) || !sources.has(targetOf(task))) continue
+    if (!targets.has(rowKey(seen.parentId, seen.name)) || !sources.has(targetOf(task))) {
+      if (place.filesystem.foldsNames) blockedBy(place, seen)
+      continue
+    }
     again.add(seen.parentId)
     // In the next pass it goes on from there, and whatever waits for its place can come
-    await run(seen, () =>
-      place.applier.park(seen, async (row: SyncedRow) => {
-        place.record([{ kind: 'put', row }])
-        await place.flush()
-      }),
-    )
+    await stepAside(place, seen, seen.name, run)
   }
   return left
+}
+
+async function stepAside(place: CarryOutPlace, seen: Seen, name: string, run: Run): Promise<void> {
+  await run(seen, () =>
+    place.applier.park(seen, name, async (rows) => {
+      place.record(rows)
+      await place.settled()
+    }),
+  )
 }
 
 async function moveOne(
@@ -128,6 +150,11 @@ async function moveOne(
   // Its new parent is not on the disk yet: it comes in this pass or the next
   if (toParent === undefined) {
     again.add(seen.parentId)
+    // ... or it comes to the very place where this stands: that is left to it
+    if (seen.here?.kind === 'directory' && seen.row !== undefined && seen.here.nodeId !== seen.row.nodeId) {
+      await stepAside(place, seen, `moving ${seen.row.nodeId}`, run)
+      for (const id of place.directories.below(seen.row.nodeId)) again.add(id)
+    }
     return true
   }
   const moved = await run(seen, () => place.applier.move(seen, entry, toParent))
@@ -175,7 +202,8 @@ export async function bringFile(
   await go(() => place.applier.placeFile(seen, entry, staged))
 }
 
-function blockedBy(place: CarryOutPlace, seen: Seen): void {
+/** Tells the person that something else stands in its place. */
+export function blockedBy(place: Pick<CarryOutPlace, 'filesystem' | 'problems'>, seen: Seen): void {
   const fix = place.filesystem.foldsNames
     ? 'this disk takes two names for one: rename one of them on another device'
     : 'it is looked at again'

@@ -24,6 +24,8 @@ export interface Collected {
   readonly again: readonly string[]
   /** Gone from the disk for so short that they may yet turn up as a rename: nothing is decided. */
   readonly held: readonly Seen[]
+  /** Dirty directories that were not there: should they come back, what changed in them is still to be found. */
+  readonly gone: readonly string[]
 }
 
 const inodeOf = (of: { readonly dev: bigint; readonly ino: bigint }): string => `${of.dev}:${of.ino}`
@@ -45,8 +47,13 @@ export async function collect(place: ScanPlace, options: CollectOptions): Promis
   for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
     await options.breathe()
     const path = place.directories.pathOf(id)
-    if (path === undefined || state.scanned.has(id)) continue
-    state.scanned.add(id)
+    if (path === undefined) {
+      // News of a directory that is shown as one with another: only that one stands on the disk
+      const head = await place.tree.headOf(id)
+      if (head !== id) waiting.push(head)
+      continue
+    }
+    if (state.scanned.has(id)) continue
     const leftoverIn = place.directories.parentOfLeftover(id)
     if (leftoverIn !== undefined) waiting.push(leftoverIn)
     const stat = await place.filesystem.lstat(path)
@@ -54,8 +61,12 @@ export async function collect(place: ScanPlace, options: CollectOptions): Promis
       // Gone or replaced: that is for its parent to find out
       const parentId = place.directories.idOf(parentOf(path))
       if (path !== '' && parentId !== undefined) waiting.push(parentId)
+      // One that comes back may have the same inode, which the watch on the old one knows nothing of
+      place.watcher.remove(path)
+      state.gone.push(id)
       continue
     }
+    state.scanned.add(id)
     for (const seen of await scanDirectory(place, id, path)) {
       state.take(seen)
       if (options.all && seen.row?.kind === 'directory' && seen.stat?.kind === 'directory')
@@ -79,6 +90,7 @@ function createState(place: ScanPlace) {
   const moves: LocalMove[] = []
   const again: string[] = []
   const held: Seen[] = []
+  const gone: string[] = []
   const take = (seen: Seen): void => {
     if (seen.row !== undefined && seen.stat === undefined) vanished.set(pathOfSeen(seen), seen)
     else if (seen.row === undefined && seen.stat !== undefined) appeared.set(pathOfSeen(seen), seen)
@@ -119,8 +131,9 @@ function createState(place: ScanPlace) {
     scanned,
     again,
     held,
+    gone,
   })
-  return { scanned, steady, vanished, appeared, newIds, held, again, take, pair, result }
+  return { scanned, steady, vanished, appeared, newIds, held, gone, again, take, pair, result }
 }
 
 const depthOf = (seen: Seen): number => pathOfSeen(seen).split('/').length
@@ -137,9 +150,10 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
     const path = pathOfSeen(seen)
     // A renamed directory has rows already: pair first, walk it in the next pass
     if (goneInodes.has(inodeOf(seen.stat)) || state.newIds.has(path)) continue
-    const id = seen.here?.kind === 'directory' ? seen.here.nodeId : place.tree.newNodeId()
+    const known = seen.here?.kind === 'directory' ? seen.here.nodeId : undefined
+    const id = known ?? place.tree.newNodeId()
     state.newIds.set(path, id)
-    for (const inner of await scanDirectory(place, id, path)) {
+    for (const inner of await scanDirectory(place, id, path, known === undefined)) {
       state.take(inner)
       if (inner.row === undefined && inner.stat !== undefined) waiting.push(inner)
     }

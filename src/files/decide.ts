@@ -3,9 +3,9 @@
  * the answers into what goes into the document, what only touches the index, and what is to be done on the disk.
  */
 import { hasCode } from '../base/errors.ts'
-import type { BlobHash } from '../blobs/hash.ts'
 import { rowFor } from './apply.ts'
 import type { Collected, LocalMove } from './collect.ts'
+import { type Deletion, deletionAt, deletionOf, isLost } from './deletion.ts'
 import type { DiskTask } from './disk-task.ts'
 import { isTorn } from './durability.ts'
 import { type FileStat, sameSignature } from './filesystem.ts'
@@ -18,18 +18,15 @@ import {
   type TreeChange,
   type TreeEntry,
 } from './folder-tree.ts'
+import type { GoneHere } from './gone-here.ts'
 import type { Hasher } from './hasher.ts'
 import type { Merging } from './merging.ts'
+import { type Offering, offerNew } from './offer.ts'
 import { parkedPrefix } from './names.ts'
 import { type Action, type DiskState, planPlace } from './plan.ts'
-import { problemText } from './problems.ts'
+import { readData } from './read-data.ts'
 import { findOwn, looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
-
-export interface Deletion {
-  readonly seen: Seen
-  readonly change: TreeChange
-  readonly row: RowChange
-}
+import type { Transfers } from './transfers.ts'
 
 /** Changes and rows that belong together; parents first. */
 export interface Step {
@@ -45,7 +42,9 @@ export interface Decisions {
   readonly again: readonly string[]
 }
 
-export interface DecidePlace extends ScanPlace {
+export interface DecidePlace extends ScanPlace, Offering {
+  readonly goneHere: GoneHere
+  readonly transfers: Transfers
   readonly hasher: Hasher
   readonly merging: Pick<Merging, 'consider' | 'holds'>
   /** Wall clock, the disk's own: only to tell whether a file changed just now. */
@@ -63,6 +62,8 @@ interface Looked {
   readonly isRacy: boolean
   /** Left short by a power cut (durability.ts). */
   readonly isTorn?: boolean
+  /** Of a small file that was read. */
+  readonly bytes?: Uint8Array | undefined
 }
 
 export async function decide(
@@ -85,29 +86,53 @@ export async function decide(
       continue
     }
     if (looked.isRacy) again.push(seen.parentId)
+    if (isJustEmptied(looked)) continue
     const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
-    const planned = planPlace({ row: seen.row, disk, own, here: seen.here })
+    const isElsewhere = own?.parentId !== seen.parentId || own.name !== seen.name
+    const isPlacedHere =
+      disk.state === 'absent' &&
+      own !== undefined &&
+      isElsewhere &&
+      (await place.tree.isPlacedHere(own.nodeId))
+    const planned = planPlace({ row: seen.row, disk, own, here: seen.here, isPlacedHere })
     // Set aside in a ring of renames that has dissolved since: it goes back to its own name
     const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
     const action: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
     if (isDiskTask(action) && isHeld(place, seen)) continue
     if (action.kind === 'materialise' && (await comesByMove(place, action.entry, again))) continue
-    if (isDiskTask(action)) {
+    if (action.kind === 'materialise' && isLost(place, action.entry)) {
+      deletions.push(deletionAt(place, seen, action.entry))
+    } else if (isDiskTask(action)) {
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     } else if (action.kind === 'delete' && seen.row !== undefined) {
-      const change: TreeChange = { kind: 'delete', nodeId: seen.row.nodeId, base: seen.row.version }
-      deletions.push({
-        seen,
-        change,
-        row: { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId: seen.row.nodeId },
-      })
+      deletions.push(deletionAt(place, seen, { nodeId: action.nodeId, version: seen.row.version }))
     } else {
+      if (action.kind === 'forget' && seen.row !== undefined) {
+        place.goneHere.note(seen.row.nodeId, seen.row.version)
+        // Where the document has it now it was taken to come by a move: it is to be fetched there
+        again.push(seen.parentId, ...(own === undefined ? [] : [own.parentId]))
+      }
+      // It stands for other directories as well from now on: what is in them was news of a directory unknown here
+      if (action.kind === 'adopt' && seen.row !== undefined && action.entry.nodeId !== seen.row.nodeId)
+        again.push(action.entry.nodeId)
+      // Another directory stands here, unwatched so far: what its rows say went with the one before
+      if (seen.row?.kind === 'directory' && looked.stat !== undefined && seen.row.ino !== looked.stat.ino)
+        again.push(...place.directories.below(seen.row.nodeId))
       const step = await stepFor(place, looked, action, collected.newIds)
       if (step !== undefined) steps.push(step)
+      await offerNew(place, action, looked.bytes)
     }
   }
   return { steps, deletions, tasks, again }
 }
+
+/** Between being made, or cut, and being written: as an empty version it would land in the versions of all devices. */
+const isJustEmptied = ({ disk, isRacy, seen }: Looked): boolean =>
+  isRacy &&
+  disk.state === 'present' &&
+  disk.data.kind === 'file' &&
+  disk.data.size === 0 &&
+  seen.row?.size !== 0
 
 const isDiskTask = (action: Action): action is DiskTask['action'] =>
   action.kind === 'materialise' ||
@@ -131,6 +156,8 @@ async function comesByMove(place: ScanPlace, entry: TreeEntry, again: string[]):
     (known) => known.nodeId === entry.nodeId && known.version === entry.version,
   )
   if (row === undefined || (row.parentId === entry.parentId && row.name === entry.name)) return false
+  // A row of a directory that is gone: nothing is there to come
+  if (place.directories.pathOf(row.parentId) === undefined) return false
   again.push(row.parentId)
   return true
 }
@@ -160,12 +187,14 @@ async function stepFor(
       return { changes: [], rows: forget }
     case 'adopt': {
       if (stat === undefined) return undefined
-      const rekeyed =
-        row !== undefined && row.kind === 'directory' && row.nodeId !== action.entry.nodeId
-          ? await rekeyChildren(place, row.nodeId, action.entry.nodeId)
-          : []
-      const adopted = rowFor({ ...action.entry, parentId, name }, diskName, stat)
-      return { changes: [], rows: [put({ ...adopted, isRacy }), ...rekeyed] }
+      const { entry } = action
+      const isOtherDirectory =
+        row?.kind === 'directory' && entry.kind === 'directory' && row.nodeId !== entry.nodeId
+      const rekeyed = isOtherDirectory ? await rekeyChildren(place, row.nodeId, entry.nodeId) : []
+      const adopted = put({ ...rowFor({ ...entry, parentId, name }, diskName, stat), isRacy })
+      const gone = row !== undefined && action.deletesOld === true ? [deletionOf(place, row)] : []
+      const left = row?.kind === entry.kind ? [] : forget
+      return { changes: gone, rows: [...left, adopted, ...rekeyed] }
     }
     case 'create': {
       const change = create(action.data)
@@ -179,9 +208,7 @@ async function stepFor(
     case 'recreate': {
       if (row === undefined) return undefined
       const change = create(action.data)
-      const gone: readonly TreeChange[] = action.deletesOld
-        ? [{ kind: 'delete', nodeId: row.nodeId, base: row.version }]
-        : []
+      const gone = action.deletesOld ? [deletionOf(place, row)] : []
       return { changes: [...gone, change], rows: [...forget, ...written(change)] }
     }
     case 'nothing':
@@ -250,7 +277,8 @@ async function decideMoves(
     const looked = await look(place, { ...move.to, row: undefined }, signal)
     if (looked?.disk.state === 'present' && looked.stat !== undefined) {
       const found = { data: looked.disk.data, stat: looked.stat, isRacy: looked.isRacy }
-      steps.push(...decideMove(place, move, found))
+      const isCopy = move.from.row !== undefined && (await isFurtherVersion(place, move.from.row))
+      steps.push(...(isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)))
     }
     again.push(move.from.parentId, move.to.parentId)
   }
@@ -261,6 +289,32 @@ interface FoundData {
   readonly data: EntryData
   readonly stat: FileStat
   readonly isRacy: boolean
+}
+
+/** True for a concurrent version of a file that lost its name to the first one. */
+async function isFurtherVersion({ tree }: ScanPlace, { nodeId, version, kind }: SyncedRow): Promise<boolean> {
+  const [first, ...others] = kind === 'file' ? ((await tree.conflict(nodeId))?.versions ?? []) : []
+  return first?.version !== version && others.some((other) => other.version === version)
+}
+
+/** Who gives a conflict copy a name of its own wants a file of its own: the one that keeps the name stays where it is. */
+function decideCopyMove(
+  place: ScanPlace,
+  { from, to }: LocalMove,
+  { data, stat, isRacy }: FoundData,
+): readonly Step[] {
+  const { row } = from
+  if (row === undefined) return []
+  const { parentId, name, diskName } = to
+  const { nodeId, version: base } = row
+  const create: DataChange = { kind: 'create', nodeId: place.tree.newNodeId(), parentId, name, data }
+  const forget: RowChange = { kind: 'forget', parentId: from.parentId, name: from.name, nodeId }
+  return [
+    {
+      changes: [create, { kind: 'delete', nodeId, base }],
+      rows: [forget, writtenRow(create, { diskName, stat, isRacy })],
+    },
+  ]
 }
 
 function decideMove(
@@ -313,10 +367,13 @@ export async function look(place: DecidePlace, seen: Seen, signal: AbortSignal):
     return { seen, disk: { state: 'same' }, stat, isRacy: false }
   const path = pathOfSeen(seen)
   try {
+    // From before the read: what comes after it may take long, and the file may change in the moment it is read
+    const beforeMs = place.nowMs()
     const found = await readData(place, path, stat, signal)
     place.problems.clear(path)
-    const isRacy =
-      found.stat.kind === 'file' && Math.abs(place.nowMs() - Number(found.stat.mtimeNs / 1_000_000n)) < racyMs
+    const changedMs = Number(found.stat.mtimeNs / 1_000_000n)
+    const isNew = changedMs > beforeMs - racyMs && changedMs < place.nowMs() + racyMs
+    const isRacy = found.stat.kind === 'file' && isNew
     const isSame = row !== undefined && sameData(row, found.data)
     const placed = row ?? seen.here
     return {
@@ -325,29 +382,12 @@ export async function look(place: DecidePlace, seen: Seen, signal: AbortSignal):
       disk: isSame ? { state: 'same' } : { state: 'present', data: found.data },
       stat: found.stat,
       isRacy,
+      bytes: found.bytes,
     }
   } catch (error) {
     signal.throwIfAborted()
     // What vanished meanwhile was announced by its directory: no problem, only a matter of the next look
-    if (!hasCode(error, 'not.found')) place.problems.set(path, problemText(error))
+    if (!hasCode(error, 'not.found')) place.problems.failed(path, error)
     return undefined
-  }
-}
-
-async function readData(
-  place: DecidePlace,
-  path: string,
-  stat: FileStat,
-  signal: AbortSignal,
-): Promise<{ readonly data: EntryData; readonly stat: FileStat }> {
-  const plain = { hash: undefined, size: 0, mtimeNs: stat.mtimeNs, executable: false, target: '' }
-  if (stat.kind === 'directory') return { data: { ...plain, kind: 'directory' }, stat }
-  if (stat.kind === 'symlink')
-    return { data: { ...plain, kind: 'symlink', target: await place.filesystem.readLink(path) }, stat }
-  const hashed: { readonly hash: BlobHash; readonly stat: FileStat } = await place.hasher.hash(path, signal)
-  const { size, mtimeNs, mode } = hashed.stat
-  return {
-    data: { ...plain, kind: 'file', hash: hashed.hash, size, mtimeNs, executable: (mode & 0o100) !== 0 },
-    stat: hashed.stat,
   }
 }

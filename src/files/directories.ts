@@ -9,6 +9,8 @@ export interface Directories {
   /** The id of the deepest synced directory at or above `path`. */
   nearestOf(path: string): string
   put(row: Pick<SyncedRow, 'nodeId' | 'parentId' | 'name' | 'diskName' | 'isLeftover'>): void
+  /** The directory that stands at this place. */
+  idAt(parentId: string, name: string): string | undefined
   /** Parent of a directory that others deleted and that could not go yet: it may be able to now. */
   parentOfLeftover(nodeId: string): string | undefined
   /** Takes this directory off its place. @returns whether it stood there. */
@@ -58,10 +60,14 @@ export function createDirectories(rootId: string): Directories {
       return found.exact ? found.id : undefined
     },
     nearestOf: (path) => findNearest(rootId, byPlace, path).id,
+    idAt: (parentId, name) => byName.get(joinPath(parentId, name)),
     put(row) {
       detach(row.nodeId)
-      const replaced = byPlace.get(joinPath(row.parentId, row.diskName))
-      if (replaced !== undefined) detach(replaced)
+      for (const replaced of [
+        byPlace.get(joinPath(row.parentId, row.diskName)),
+        byName.get(joinPath(row.parentId, row.name)),
+      ])
+        if (replaced !== undefined) detach(replaced)
       const { nodeId, parentId, name, diskName, isLeftover } = row
       known.set(nodeId, { parentId, name, diskName, isLeftover })
       byPlace.set(joinPath(row.parentId, row.diskName), row.nodeId)

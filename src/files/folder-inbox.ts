@@ -1,42 +1,62 @@
 /** What waits for the next round of a folder: dirty directories, contents that arrived, or everything. */
-import type { ReadyPlace } from './transfers.ts'
+import type { Applier } from './apply.ts'
+import type { Directories } from './directories.ts'
+import { joinPath } from './filesystem.ts'
+import type { ReadyPlace, TransferEvents } from './transfers.ts'
+import type { WatchHints } from './watch.ts'
 
 export interface Inbox {
   add(ids: readonly string[]): void
-  /** As add, for what need not wait for more of its kind. */
+  /** A directory on the disk. One that has no rows yet may get them in the round under way: then it is looked at in the next. */
+  addPath(path: string): void
+  /** News of others: taken some at a time, so that contents are placed while more of them come in. */
+  addNews(ids: readonly string[]): void
+  /** As addNews, for what need not wait for more of its kind. */
   addUrgent(ids: readonly string[]): void
   addAll(): void
   addReady(places: readonly ReadyPlace[]): void
   /** Wakes the loop without work, so that it sees a changed state. */
-  poke(): void
+  poke(this: void): void
   take(): {
     readonly dirty: ReadonlySet<string>
     readonly all: boolean
     readonly ready: readonly ReadyPlace[]
   }
   /** @param onlyPoke work alone does not wake it: the folder is paused. */
-  wait(signal: AbortSignal, onlyPoke: boolean): Promise<void>
+  wait(this: void, signal: AbortSignal, onlyPoke: boolean): Promise<void>
   readonly hasWork: boolean
   /** Something in it need not wait. */
   readonly isUrgent: boolean
 }
 
-export function createInbox(): Inbox {
+/** Directories of one round, beside those that changed on the disk: a rename on the disk is seen only with both its ends. */
+const newsAtOnce = 32
+
+export function createInbox({ idOf, nearestOf }: Pick<Directories, 'idOf' | 'nearestOf'>): Inbox {
   let dirty = new Set<string>()
+  const news = new Set<string>()
+  const early = new Set<string>()
   let ready: ReadyPlace[] = []
   let all = false
-  let poked = false
   let urgent = false
-  let woken = Promise.withResolvers<void>()
-  const wake = (): void => woken.resolve()
-  const hasWork = (): boolean => all || dirty.size > 0 || ready.length > 0
+  const hasWork = (): boolean => all || dirty.size + news.size + ready.length > 0
+  const { wake, poke, wait } = createBell(hasWork)
   return {
     add(ids) {
       for (const id of ids) dirty.add(id)
       if (ids.length > 0) wake()
     },
+    addPath(path) {
+      if (idOf(path) === undefined) early.add(path)
+      dirty.add(nearestOf(path))
+      wake()
+    },
+    addNews(ids) {
+      for (const id of ids) news.add(id)
+      if (ids.length > 0) wake()
+    },
     addUrgent(ids) {
-      for (const id of ids) dirty.add(id)
+      for (const id of ids) news.add(id)
       if (ids.length === 0) return
       urgent = true
       wake()
@@ -50,17 +70,43 @@ export function createInbox(): Inbox {
       urgent = true
       wake()
     },
-    poke() {
-      poked = true
-      wake()
-    },
+    poke,
     take() {
+      for (const path of early) dirty.add(nearestOf(path))
+      early.clear()
+      let left = newsAtOnce
+      for (const id of news) {
+        if (!all && left-- === 0) break
+        dirty.add(id)
+        news.delete(id)
+      }
       const work = { dirty, all, ready }
       dirty = new Set()
       ready = []
       all = false
-      urgent = false
+      urgent = news.size > 0
       return work
+    },
+    wait,
+    get hasWork() {
+      return hasWork()
+    },
+    get isUrgent() {
+      return urgent
+    },
+  }
+}
+
+/** Wakes the one who waits for work. */
+function createBell(hasWork: () => boolean): Pick<Inbox, 'poke' | 'wait'> & { wake(this: void): void } {
+  let poked = false
+  let woken = Promise.withResolvers<void>()
+  const wake = (): void => woken.resolve()
+  return {
+    wake,
+    poke() {
+      poked = true
+      wake()
     },
     async wait(signal, onlyPoke) {
       if (hasWork() && !poked && !onlyPoke) return
@@ -75,11 +121,23 @@ export function createInbox(): Inbox {
       signal.throwIfAborted()
       poked = false
     },
-    get hasWork() {
-      return hasWork()
-    },
-    get isUrgent() {
-      return urgent
-    },
   }
 }
+
+/** The disk speaks up: an event of what was placed here a moment ago says nothing new. */
+export function hintsFor(inbox: Inbox, applier: Pick<Applier, 'isEcho'>): WatchHints {
+  const look = async (path: string, name: string): Promise<void> => {
+    if (!(await applier.isEcho(joinPath(path, name)))) inbox.addPath(path)
+  }
+  return {
+    onDirty: (path, name) => (name === undefined ? inbox.addPath(path) : void look(path, name)),
+    onSuspectAll: () => inbox.addAll(),
+  }
+}
+
+/** What was fetched, and what could not be. */
+export const arrivalsFor = (inbox: Inbox): TransferEvents => ({
+  onReady: (places) => inbox.addReady(places),
+  // It may not be wanted any more
+  onFailed: (places) => inbox.add(places.map(({ parentId }) => parentId)),
+})

@@ -6,22 +6,29 @@ import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { errorFields } from '../base/log.ts'
 import type { BaseFeeder } from './base-feeder.ts'
-import type { BaseNote } from './base-keep.ts'
-import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
+import { blockedBy, type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
 import { collect, type Collected } from './collect.ts'
-import { decide, type DecidePlace, type Decisions, type Deletion, isHeld, look, type Step } from './decide.ts'
+import { decide, type DecidePlace, type Decisions, isHeld, look, type Step } from './decide.ts'
+import type { Deletion } from './deletion.ts'
 import { loadDirectories, type Totals } from './directories.ts'
+import { applyToDirectories, createNewlyGone } from './directory-rows.ts'
 import type { DiskTask } from './disk-task.ts'
-import { joinPath, sameSignature } from './filesystem.ts'
+import { sameSignature } from './filesystem.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
+import { createGoneHere } from './gone-here.ts'
+import { nextPart } from './offer.ts'
 import { planPlace } from './plan.ts'
+import { withoutRekeyed } from './rekeyed-directories.ts'
+import { baseOfEdit, countRows, keyOfRow, placeOfRow, withoutOverruled } from './row-changes.ts'
 import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
 import { findOwn, pathOfSeen, scanPlace, type Seen } from './scan.ts'
+import type { Settling } from './settling.ts'
 import type { ReadyPlace } from './transfers.ts'
 
-export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush'> {
+export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush' | 'settled'> {
   readonly totals: Totals
   readonly bases: Pick<BaseFeeder, 'committed'>
+  readonly settling: Settling
 }
 
 export interface PassOptions {
@@ -38,6 +45,8 @@ export interface PassWork {
 
 export interface PassResult {
   readonly again: readonly string[]
+  /** What was done here leads on to these directories. */
+  readonly news: readonly string[]
   /** Directories to look at once the grace for vanished places is over. */
   readonly later: readonly string[]
   /** True when it changed anything on any side. */
@@ -54,15 +63,16 @@ export interface Passes {
   allowDeletions(): void
   /** The person says: bring them back. */
   undoDeletions(): Promise<void>
+  /** Rows of the index were lost: what is known of it is read again before the next round. */
+  lost(): void
 }
 
 const commitChanges = 512
 const changesMax = 50_000
-const decideAtOnce = 512
 const sliceMs = 8
 
-export function createPasses(env: Env, place: PassPlace, options: PassOptions): Passes {
-  return new FolderPasses(env, place, options)
+export function createPasses(env: Env, place: Omit<PassPlace, 'goneHere'>, options: PassOptions): Passes {
+  return new FolderPasses(env, { ...place, goneHere: createGoneHere() }, options)
 }
 
 class FolderPasses implements Passes {
@@ -71,9 +81,11 @@ class FolderPasses implements Passes {
   private readonly outward: CarryOutPlace
   private readonly options: PassOptions
   private readonly goneSinceMs = new Map<string, number>()
+  private readonly newlyGone
   private brake: BrakeState = { recent: [] }
   private braked: readonly Deletion[] = []
   private isAllowed = false
+  private isIndexLost = false
   private sliceStartMs: number
   private recorded: RowChange[] = []
   /** When directories of the document (node ids) and rows (row keys) last changed, counted in changes. */
@@ -87,8 +99,11 @@ class FolderPasses implements Passes {
     this.env = env
     this.place = place
     this.options = options
+    this.newlyGone = createNewlyGone(place.directories)
     this.sliceStartMs = env.clock.monotonicMs()
-    this.outward = { ...place, record: (rows) => this.record(rows), flush: () => this.flush() }
+    const settled = (): Promise<void> => this.flush().then(() => place.settling.drain())
+    this.outward = { ...place, record: (rows) => this.record(rows), flush: () => this.flush(), settled }
+    place.settling.begin((rows) => this.store([], rows))
   }
 
   get heldDeletions(): number {
@@ -105,6 +120,7 @@ class FolderPasses implements Passes {
 
   async undoDeletions(): Promise<void> {
     const rows = this.braked.map((deletion) => deletion.row)
+    for (const { change } of this.braked) this.place.goneHere.drop(change.nodeId)
     this.braked = []
     await this.commit([], rows)
     for (const row of rows) applyToDirectories(this.place, row)
@@ -112,6 +128,7 @@ class FolderPasses implements Passes {
 
   async run(work: PassWork, signal: AbortSignal): Promise<PassResult> {
     try {
+      if (this.isIndexLost) await this.reload()
       return await this.round(work, signal)
     } catch (error) {
       await this.salvage()
@@ -122,12 +139,13 @@ class FolderPasses implements Passes {
   private async round(work: PassWork, signal: AbortSignal): Promise<PassResult> {
     const { place } = this
     this.roundStamp = this.stamp
-    const collected = await collect(place, {
+    const found = await collect(place, {
       dirty: work.dirty,
       all: work.all,
       isGoneForGood: (seen) => this.isGoneForGood(seen),
       breathe: () => this.breathe(),
     })
+    const collected = await withoutRekeyed(place, found)
     const decisions = await this.decideAll(collected, signal)
     await this.commitDeletions(decisions.deletions)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
@@ -138,8 +156,14 @@ class FolderPasses implements Passes {
     this.forgetReturned(collected)
     const done = decisions.steps + decisions.tasks.length + work.ready.length
     return {
-      again: [...carried.again, ...filled.again, ...decisions.again],
-      later: [...carried.later, ...filled.later, ...collected.held.map((seen) => seen.parentId)],
+      again: decisions.again,
+      news: [...carried.again, ...filled.again],
+      later: [
+        ...carried.later,
+        ...filled.later,
+        ...collected.held.map((seen) => seen.parentId),
+        ...this.newlyGone(collected),
+      ],
       didWork: done + decisions.deletions.length - this.braked.length > 0,
     }
   }
@@ -151,9 +175,11 @@ class FolderPasses implements Passes {
   ): Promise<Omit<Decisions, 'steps'> & { readonly steps: number }> {
     const [deletions, tasks, again]: [Deletion[], DiskTask[], string[]] = [[], [], []]
     let steps = 0
-    for (let index = 0; index === 0 || index < collected.places.length; index += decideAtOnce) {
-      const places = collected.places.slice(index, index + decideAtOnce)
+    let index = 0
+    do {
+      const places = nextPart(collected.places, index)
       const isFirst = index === 0
+      index += places.length
       const part = {
         ...collected,
         places,
@@ -161,13 +187,15 @@ class FolderPasses implements Passes {
         again: isFirst ? collected.again : [],
       }
       const decided = await decide(this.place, part, signal)
+      // Contents ahead of the records that name them
+      await this.place.push?.room(signal)
       await this.commitSteps(decided.steps)
       steps += decided.steps.length
       for (const task of decided.tasks) this.plannedAt.set(task, this.roundStamp)
       for (const deletion of decided.deletions) deletions.push(deletion)
       for (const task of decided.tasks) tasks.push(task)
       for (const id of decided.again) again.push(id)
-    }
+    } while (index < collected.places.length)
     return { steps, deletions, tasks, again }
   }
 
@@ -175,11 +203,15 @@ class FolderPasses implements Passes {
   private async fillReady(ready: readonly ReadyPlace[], signal: AbortSignal): Promise<CarriedOut> {
     const { place } = this
     const tasks: DiskTask[] = []
+    const again: string[] = []
     for (const waiting of ready) {
       await this.breathe()
       // Filled by this very round already, or something else came there
       const rowStamp = this.changes.get(rowKey(waiting.parentId, waiting.name))
-      if (rowStamp !== undefined && rowStamp > this.roundStamp) continue
+      if (rowStamp !== undefined && rowStamp > this.roundStamp) {
+        if (!(await this.isFilled(waiting))) again.push(waiting.parentId)
+        continue
+      }
       const planned = await this.stillPlanned(waiting)
       if (planned !== undefined) {
         tasks.push(planned)
@@ -191,12 +223,21 @@ class FolderPasses implements Passes {
       if (seen === undefined || looked === undefined) continue
       const own = seen.row === undefined ? undefined : await findOwn(place.tree, seen.row, seen)
       const action = planPlace({ row: seen.row, disk: looked.disk, own, here: seen.here })
-      if (action.kind !== 'materialise' && action.kind !== 'replace') continue
+      if (action.kind !== 'materialise' && action.kind !== 'replace') {
+        // Where the disk takes two names for one, what was found here may be another name's file
+        if (place.filesystem.foldsNames && seen.row === undefined) blockedBy(place, seen)
+        else if (action.kind !== 'nothing') again.push(waiting.parentId)
+        continue
+      }
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     }
     const carried = await carryOut(this.outward, tasks)
     for (const { hash } of ready) await place.transfers.discard(hash)
-    return carried
+    return { ...carried, again: [...carried.again, ...again] }
+  }
+
+  private async isFilled({ parentId, name, hash }: ReadyPlace): Promise<boolean> {
+    return (await this.place.tree.row(parentId, name))?.hash === hash
   }
 
   /**
@@ -280,13 +321,9 @@ class FolderPasses implements Passes {
   }
 
   private async flush(): Promise<void> {
-    const { filesystem, applier } = this.place
-    const { files, directories } = applier.takeTouched()
-    // A row says that disk and document agree: only once that survives a power cut, files first, then their names
-    if (files.length + directories.length > 0) await filesystem.syncAll(files, directories)
     const rows = this.recorded
     this.recorded = []
-    await this.commit([], rows)
+    await this.place.settling.add(rows, this.place.applier.takeTouched())
   }
 
   /** A round broke off: what it did on the disk is recorded if that still works, else the index is asked again. */
@@ -300,17 +337,45 @@ class FolderPasses implements Passes {
         'rows of a broken round are lost; its files are recognised by content',
         errorFields(error),
       )
+      this.lost()
+    }
+  }
+
+  lost(): void {
+    this.isIndexLost = true
+  }
+
+  private async reload(): Promise<void> {
+    // First, so that what is lost meanwhile counts
+    this.isIndexLost = false
+    try {
       this.place.directories.clear()
       Object.assign(this.place.totals, await loadDirectories(this.place.tree, this.place.directories))
+    } catch (error) {
+      // With a part of the directories no round would look into the others, ever
+      this.lost()
+      throw error
     }
   }
 
   private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     if (changes.length === 0 && rows.length === 0) return
+    const { settling } = this.place
+    // What others are not told of need not wait: it goes behind what waits already
+    if (changes.length === 0 && settling.pending > 0)
+      return settling.add(rows, { files: [], directories: [] })
+    await settling.drain()
+    await this.store(changes, rows)
+  }
+
+  private async store(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
+    const { stored } = this.place.settling
     const settled = withoutOverruled(rows)
     this.note(settled.map(keyOfRow))
-    const replaced = await countRows(this.place, settled)
-    await this.place.tree.commit(changes, settled)
+    const rowsBefore = await stored.rowsAt(settled.map(placeOfRow))
+    await stored.commit(changes, settled)
+    // Counted once it is stored: a commit that failed changed nothing
+    const replaced = countRows(this.place.totals, settled, rowsBefore)
     const put = settled.flatMap((change) => (change.kind === 'put' ? [change.row] : []))
     this.place.bases.committed(put, [...replaced, ...changes.flatMap(baseOfEdit)])
   }
@@ -320,60 +385,4 @@ class FolderPasses implements Passes {
     await sleep(this.env.clock, 0)
     this.sliceStartMs = this.env.clock.monotonicMs()
   }
-}
-
-const keyOfRow = (change: RowChange): string =>
-  change.kind === 'put' ? rowKey(change.row.parentId, change.row.name) : rowKey(change.parentId, change.name)
-
-/** What left a place and what came to it may be told in any order: within one batch, what came holds. */
-function withoutOverruled(rows: readonly RowChange[]): readonly RowChange[] {
-  const arrived = new Map<string, RowChange>()
-  for (const change of rows) {
-    if (change.kind === 'put') arrived.set(rowKey(change.row.parentId, change.row.name), change)
-  }
-  return rows.filter((change) => {
-    const { parentId, name } = change.kind === 'put' ? change.row : change
-    const last = arrived.get(rowKey(parentId, name))
-    return last === undefined || last === change
-  })
-}
-
-function applyToDirectories(place: PassPlace, change: RowChange): void {
-  const { directories, watcher } = place
-  if (change.kind === 'put') {
-    if (change.row.kind !== 'directory' || change.row.parentId === '') return
-    const before = directories.pathOf(change.row.nodeId)
-    directories.put(change.row)
-    if (before !== undefined && before !== directories.pathOf(change.row.nodeId)) watcher.remove(before)
-    return
-  }
-  const parent = directories.pathOf(change.parentId)
-  const isGone = directories.remove(change.parentId, change.name, change.nodeId)
-  if (isGone && parent !== undefined) watcher.remove(joinPath(parent, change.name))
-}
-
-const baseOfEdit = (change: TreeChange): readonly BaseNote[] =>
-  change.kind === 'edit' && change.baseHash !== undefined
-    ? [{ nodeId: change.nodeId, version: change.base, hash: change.baseHash }]
-    : []
-
-/** @returns the versions that rows had before and now have no more. */
-async function countRows(
-  { tree, totals }: PassPlace,
-  rows: readonly RowChange[],
-): Promise<readonly BaseNote[]> {
-  const replaced: BaseNote[] = []
-  const rowsBefore = await tree.rowsAt(rows.map((change) => (change.kind === 'put' ? change.row : change)))
-  for (const [index, change] of rows.entries()) {
-    const parentId = change.kind === 'put' ? change.row.parentId : change.parentId
-    const before = rowsBefore[index]
-    const after = change.kind === 'put' ? change.row : undefined
-    if (before?.hash !== undefined && after?.nodeId === before.nodeId && after.version !== before.version)
-      replaced.push({ nodeId: before.nodeId, version: before.version, hash: before.hash })
-    if (parentId === '') continue
-    totals.entries += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
-    totals.files += (after?.kind === 'file' ? 1 : 0) - (before?.kind === 'file' ? 1 : 0)
-    totals.bytes += (after?.kind === 'file' ? after.size : 0) - (before?.kind === 'file' ? before.size : 0)
-  }
-  return replaced
 }

@@ -28,7 +28,7 @@ export interface TreeEntry extends EntryData {
   readonly parentId: string
   /** As everybody sees it, conflict suffix included. */
   readonly name: string
-  /** Opaque; equal exactly when it is the same version of the same node's data. */
+  /** Equal exactly when it is the same version of the same node's data, its content included (`versionText`). */
   readonly version: string
   /** All nodes shown here: merged directories, or files of equal name and content. */
   readonly nodes: readonly string[]
@@ -85,6 +85,8 @@ export type TreeChange =
       readonly kind: 'merge'
       readonly nodeId: string
       readonly sides: readonly string[]
+      /** `data` was made from these; undefined when it was made from what had been merged before. */
+      readonly leaves: readonly MergeLeaf[] | undefined
       readonly baseHash: BlobHash
       readonly data: EntryData
     }
@@ -96,6 +98,15 @@ export type RowChange =
   | { readonly kind: 'put'; readonly row: SyncedRow; readonly writtenBy?: TreeChange }
   /** Of this node: what came to the place meanwhile stays. */
   | { readonly kind: 'forget'; readonly parentId: string; readonly name: string; readonly nodeId: string }
+
+/** A version that somebody wrote, for merging. */
+export interface MergeLeaf {
+  readonly hash: BlobHash
+  /** Its version vector as text. */
+  readonly versions: string
+  readonly baseHash: BlobHash | undefined
+  readonly executable: boolean
+}
 
 /** One of several concurrent versions of a file. */
 export interface FileVersion extends EntryData {
@@ -111,8 +122,10 @@ export interface Conflict {
   readonly parentId: string
   readonly name: string
   readonly versions: readonly FileVersion[]
-  /** The version that all of them come from, if it ever existed; '' when there is none. */
+  /** The version that all of them come from, if it ever existed; '' when there is none. A version vector as text. */
   readonly common: string
+  /** What they are made of, whatever was merged on the way; undefined when two contents claim to be one version. */
+  readonly made: { readonly leaves: readonly MergeLeaf[]; readonly common: string } | undefined
 }
 
 export interface FolderTree {
@@ -125,8 +138,14 @@ export interface FolderTree {
   entries(nodeId: string): Promise<readonly TreeEntry[]>
   /** @param likely node that stood there a moment ago: a hint that makes it cheap. */
   child(parentId: string, name: string, likely?: string): Promise<TreeEntry | undefined>
+  /** Of directories that are shown as one, the one that stands for all; else the directory itself. */
+  headOf(directoryId: string): Promise<string>
+  /** True when this device was the last that gave the node its parent and name: nobody else moved it since. */
+  isPlacedHere(nodeId: string): Promise<boolean>
   /** Undefined for what is no file or has one content only. */
   conflict(nodeId: string): Promise<Conflict | undefined>
+  /** Places on this disk whose names are those of conflict copies. */
+  conflictPlaces(): readonly { readonly parentId: string; readonly name: string }[]
   rows(parentId: string): Promise<readonly SyncedRow[]>
   row(parentId: string, name: string): Promise<SyncedRow | undefined>
   /** Many at once, in the order asked for. */
@@ -142,6 +161,22 @@ export interface FolderTree {
   commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void>
   /** Called with the directories (node ids) whose visible children changed, by others or (`isOwn`) by ourselves. */
   onChanged(listener: (parentIds: readonly string[], isOwn: boolean) => void): Disposable
+}
+
+/**
+ * The text of a version: its vector and its content. Equal vectors mean equal contents as long as everybody merges alike;
+ * a device must not believe that it has what others have where they do not.
+ */
+export const versionText = (vector: string, hash: string | undefined): string =>
+  hash === undefined ? vector : `${vector}#${hash}`
+
+/** The two parts of it; texts written before contents were part of it have none. */
+export function partsOfVersion(version: string): {
+  readonly vector: string
+  readonly hash: string | undefined
+} {
+  const [vector = '', hash] = version.split('#')
+  return { vector, hash }
 }
 
 export const rowKey = (parentId: string, name: string): string => `${parentId}/${name}`

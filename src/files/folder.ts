@@ -10,39 +10,27 @@ import type { SpaceId } from '../base/ids.ts'
 import { errorFields } from '../base/log.ts'
 import { createScope, type Scope } from '../base/scope.ts'
 import type { BlobHash } from '../blobs/hash.ts'
-import type { OpenBlob } from '../blobs/server.ts'
+import type { OpenBlob } from '../blobs/source.ts'
 import { createApplier } from './apply.ts'
 import { type BaseFeeder, createBaseFeeder } from './base-feeder.ts'
-import { createBaseKeep } from './base-keep.ts'
+import { type BaseKeep, createBaseKeep } from './base-keep.ts'
 import { createDirectories, loadDirectories } from './directories.ts'
-import type { Filesystem } from './filesystem.ts'
-import { createInbox } from './folder-inbox.ts'
+import { arrivalsFor, createInbox, hintsFor } from './folder-inbox.ts'
 import { createPasses } from './folder-pass.ts'
-import type { FolderTree } from './folder-tree.ts'
-import type { HashWorkers } from './hash-workers.ts'
+import type { FolderParts } from './folder-parts.ts'
+import type { FolderState, FolderStatus } from './folder-status.ts'
 import { createHasher } from './hasher.ts'
 import { createIgnoreReader } from './ignore-reader.ts'
 import { openLocalBlob } from './local-blobs.ts'
 import { createMergeWorkers } from './merge-workers.ts'
-import { createMerging } from './merging.ts'
-import { createProblems, type Problem, problemText, type ProblemText } from './problems.ts'
+import { createMerging, type Merging, type MergeWait } from './merging.ts'
+import { createProblems, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
 import { type BrakeOptions, defaultBrake } from './safety.ts'
-import { createTransfers, type FetchContent, type FetchSmall, type TransferEvents } from './transfers.ts'
+import { createSettling } from './settling.ts'
+import { createTransfers } from './transfers.ts'
 import { createVersions, type Versions } from './versions.ts'
 import { createWatcher } from './watch.ts'
-
-export interface FolderParts {
-  readonly spaceId: SpaceId
-  readonly tree: FolderTree
-  readonly filesystem: Filesystem
-  /** From any other device, into staging. */
-  readonly fetch: FetchContent
-  /** The same for small contents, into memory. */
-  readonly fetchSmall: FetchSmall
-  /** Threads for large files; without them everything is hashed here. The folder ends them. */
-  readonly workers?: HashWorkers
-}
 
 export interface FolderOptions {
   readonly brake?: BrakeOptions
@@ -51,25 +39,6 @@ export interface FolderOptions {
   readonly coalesceMs?: number
   /** Everything is looked at again this often, whatever the watches said. */
   readonly sweepMs?: number
-}
-
-export type FolderState = 'starting' | 'working' | 'in-sync' | 'waiting' | 'paused' | 'stopped'
-
-export interface FolderStatus {
-  /** 'waiting': something is missing or held back, see problems and heldDeletions; 'stopped': see stoppedBy. */
-  readonly state: FolderState
-  readonly files: number
-  readonly bytes: number
-  readonly directories: number
-  /** Contents still to come, and how far that is. */
-  readonly transfers: { readonly waiting: number; readonly doneBytes: number; readonly totalBytes: number }
-  readonly problems: readonly Problem[]
-  /** Deletions that wait for a person: `allowDeletions` or `undoDeletions`. */
-  readonly heldDeletions: number
-  readonly stoppedBy: ProblemText | undefined
-  readonly watching: { readonly native: number; readonly polled: number }
-  /** Rounds that changed something, ever: stands still when in sync. */
-  readonly rounds: number
 }
 
 export interface FolderEvents {
@@ -88,6 +57,12 @@ export interface Folder extends AsyncDisposable, Events<FolderEvents> {
   retry(): void
   allowDeletions(): void
   undoDeletions(): Promise<void>
+  /** A content of at most limits.mergeBytes, from here or from any other device. @throws `blob.missing` and others. */
+  readContent(hash: BlobHash, sizeBytes: number | undefined, signal: AbortSignal): Promise<Uint8Array>
+  /** Contents of earlier versions that are kept as bases of merges. */
+  readonly bases: Pick<BaseKeep, 'add' | 'sync' | 'contentOf' | 'earlier' | 'read'>
+  /** Files whose versions stood side by side, when last looked at, only because something is not here. */
+  mergeWaits(): readonly MergeWait[]
   /** Content of this folder for other devices, read where it lies. */
   openBlob(hash: BlobHash): Promise<OpenBlob | undefined>
 }
@@ -111,13 +86,14 @@ class SharedFolder implements Folder {
   private readonly directories
   private readonly totals = { files: 0, bytes: 0, entries: 0 }
   private readonly problems = createProblems()
-  private readonly inbox = createInbox()
+  private readonly inbox
   private readonly guard
   private readonly ignore
   private readonly watcher
   private readonly transfers
   private readonly keep
   private readonly merging
+  private readonly settling
   private readonly passes
   private state: FolderState = 'starting'
   private isPaused = false
@@ -131,28 +107,24 @@ class SharedFolder implements Folder {
   private postponed = 0
 
   constructor(env: Env, parts: FolderParts, options: FolderOptions) {
-    const { tree, filesystem, spaceId } = parts
+    const { filesystem, spaceId } = parts
     this.env = env
-    this.parts = parts
+    this.settling = createSettling(env.clock, parts.tree, filesystem, (hasFailed) => this.settled(hasFailed))
+    const { tree } = this.settling
+    this.parts = { ...parts, tree }
     this.spaceId = spaceId
     this.settings = { deleteGraceMs: 300, coalesceMs: 10, sweepMs: 600_000, brake: defaultBrake, ...options }
     this.scope = createScope(env, `folder ${spaceId}`)
+    this.scope.own(this.settling)
     this.events = createEmitter<FolderEvents>(env.log)
     this.directories = createDirectories(tree.rootId)
     this.versions = createVersions(filesystem, env.clock, env.random)
     this.guard = createRootGuard({ tree, filesystem, random: env.random, spaceId })
     this.ignore = createIgnoreReader(filesystem, () => this.inbox.addAll())
+    this.inbox = createInbox(this.directories)
     const { directories, problems, totals, inbox } = this
-    const hints = {
-      onDirty: (path: string) => inbox.add([directories.nearestOf(path)]),
-      onSuspectAll: () => inbox.addAll(),
-    }
-    this.watcher = this.scope.own(createWatcher(env, filesystem, hints))
-    const arrivals: TransferEvents = {
-      onReady: (places) => inbox.addReady(places),
-      // It may not be wanted any more
-      onFailed: (places) => inbox.add(places.map(({ parentId }) => parentId)),
-    }
+    const applier = createApplier(filesystem, this.versions)
+    this.watcher = this.scope.own(createWatcher(env, filesystem, hintsFor(inbox, applier)))
     const isCurrent = async (hash: BlobHash): Promise<boolean> => (await tree.rowsWithHash(hash)).length > 0
     this.keep = this.scope.own(createBaseKeep(this.env, filesystem, { isCurrent }))
     const { keep, versions } = this
@@ -165,21 +137,14 @@ class SharedFolder implements Folder {
       kept,
       fetch: parts.fetch,
       fetchSmall: parts.fetchSmall,
+      partial: parts.partial,
+      workers: parts.workers,
+      pushed: parts.push,
     }
-    this.transfers = this.scope.own(createTransfers(env, sources, arrivals))
+    this.transfers = this.scope.own(createTransfers(env, sources, arrivalsFor(inbox)))
     if (parts.workers !== undefined) this.scope.own(parts.workers)
-    this.merging = this.scope.own(
-      createMerging(this.env, {
-        tree,
-        keep,
-        versions,
-        fetch: parts.fetch,
-        workers: this.scope.own(createMergeWorkers(this.env)),
-        open: (hash) => this.openBlob(hash),
-        pathOf: (id) => directories.pathOf(id),
-        onSettled: (parentIds) => inbox.add(parentIds),
-      }),
-    )
+    if (parts.push !== undefined) this.scope.own(parts.push)
+    this.merging = this.openMerging()
     const isBusy = (): boolean => this.state !== 'in-sync' && this.state !== 'waiting'
     const bases = createBaseFeeder(this.env, { tree, filesystem, directories, keep, isBusy })
     const { watcher, transfers, merging } = this
@@ -192,14 +157,33 @@ class SharedFolder implements Folder {
       watcher,
       problems,
       hasher: createHasher(env.clock, filesystem, parts.workers),
-      applier: createApplier(filesystem, this.versions),
+      applier,
       transfers,
       totals,
       merging,
       bases,
+      push: parts.push,
+      settling: this.settling,
     }
     this.passes = createPasses(env, shared, this.settings)
     this.start(bases)
+  }
+
+  private openMerging(): Merging {
+    const { keep, versions, directories, inbox } = this
+    const { tree, fetch } = this.parts
+    return this.scope.own(
+      createMerging(this.env, {
+        tree,
+        keep,
+        versions,
+        fetch,
+        workers: this.scope.own(this.parts.merges ?? createMergeWorkers(this.env)),
+        open: (hash) => this.openBlob(hash),
+        pathOf: (id) => directories.pathOf(id),
+        onSettled: (parentIds) => inbox.add(parentIds),
+      }),
+    )
   }
 
   private start(bases: BaseFeeder): void {
@@ -214,6 +198,7 @@ class SharedFolder implements Folder {
     this.scope.spawn('bases', (signal) => bases.run(signal))
     this.scope.spawn('rounds', (signal) => this.loop(signal))
     this.scope.spawn('sweep', (signal) => this.sweep(signal))
+    this.scope.spawn('try again', (signal) => this.tryAgain(signal))
   }
 
   on: Folder['on'] = (name, listener) => this.events.on(name, listener)
@@ -264,11 +249,24 @@ class SharedFolder implements Folder {
     return untilAborted(this.undo.promise, this.scope.signal)
   }
 
+  readContent(hash: BlobHash, sizeBytes: number | undefined, signal: AbortSignal): Promise<Uint8Array> {
+    return this.merging.read(hash, sizeBytes, signal)
+  }
+
+  mergeWaits(): readonly MergeWait[] {
+    return this.merging.waiting()
+  }
+
+  get bases(): Folder['bases'] {
+    return this.keep
+  }
+
   openBlob(hash: BlobHash): Promise<OpenBlob | undefined> {
     const { tree, filesystem } = this.parts
     const pathOf = (id: string): string | undefined => this.directories.pathOf(id)
     const kept = (one: BlobHash): Promise<Uint8Array | undefined> => this.keep.read(one)
-    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions, kept }, hash)
+    const { workers } = this.parts
+    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions, kept, workers }, hash)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -276,7 +274,7 @@ class SharedFolder implements Folder {
   }
 
   private async loop(signal: AbortSignal): Promise<void> {
-    Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
+    await this.load(signal)
     this.inbox.addAll()
     for (;;) {
       await this.inbox.wait(signal, this.isPaused)
@@ -284,6 +282,19 @@ class SharedFolder implements Folder {
       if (!this.isPaused && this.inbox.hasWork) await this.round(signal)
       this.roundEndMs = this.env.clock.monotonicMs()
       this.settle()
+    }
+  }
+
+  /** A store that fails at the start opens again: rounds wait for it. */
+  private async load(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
+        return
+      } catch (error) {
+        if (signal.aborted) throw error
+        await this.stop(error, signal)
+      }
     }
   }
 
@@ -296,6 +307,14 @@ class SharedFolder implements Folder {
     const { coalesceMs } = this.settings
     const isQuiet = this.env.clock.monotonicMs() - this.roundEndMs > quietMs
     await sleep(this.env.clock, isQuiet ? Math.min(leadMs, coalesceMs) : coalesceMs, signal)
+  }
+
+  /** What was done is on the disk and in the index, or neither is certain. */
+  private settled(hasFailed: boolean): void {
+    if (hasFailed) {
+      this.passes.lost()
+      this.inbox.addAll()
+    } else this.inbox.poke()
   }
 
   private async round(signal: AbortSignal): Promise<void> {
@@ -311,12 +330,23 @@ class SharedFolder implements Folder {
       const result = await this.passes.run(work, signal)
       this.problems.prune((directory) => this.directories.idOf(directory) !== undefined)
       if (result.didWork) this.rounds++
+      // It may have come from another device in this very round: the disk does not tell us of what we placed ourselves
+      if (result.didWork) await this.ignore.refresh()
       this.inbox.add(result.again)
+      this.inbox.addNews(result.news)
       if (result.later.length > 0) this.addLater(result.later)
       await this.tidyOnce()
     } catch (error) {
       if (signal.aborted) throw error
       await this.stop(error, signal)
+    }
+  }
+
+  /** A full disk has room again some day: where it refused something is looked at once more, until it goes. */
+  private async tryAgain(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(this.env.clock, retryMs, signal)
+      this.inbox.add(this.problems.passing().map((path) => this.directories.nearestOf(path)))
     }
   }
 
@@ -357,7 +387,8 @@ class SharedFolder implements Folder {
   private settle(): void {
     if (this.isPaused) this.show('paused')
     if (this.isPaused || this.inbox.hasWork) return
-    const isComing = this.transfers.progress.waiting + this.postponed + this.merging.pending > 0
+    const isComing =
+      this.transfers.progress.waiting + this.postponed + this.merging.pending + this.settling.pending > 0
     const isHeld = this.status().problems.length > 0 || this.passes.heldDeletions > 0
     this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')
   }

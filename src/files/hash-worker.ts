@@ -1,39 +1,172 @@
-/** The thread behind hash-workers.ts: path in, BLAKE3 out, one reusable buffer, contained in its root. */
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+/**
+ * The thread behind hash-workers.ts: works through files with synchronous reads and one reusable buffer, contained in its
+ * root. Hashes, lists blocks, copies, and puts a file together from an old one.
+ */
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
+import { SkeinError } from '../base/errors.ts'
+import { createBlockListBuilder, decodeBlockList } from '../blobs/block-list.ts'
+import { matchBlocks, type OldContent, type TakeBlock } from '../blobs/block-match.ts'
 import { createBlobHasher } from '../blobs/hash.ts'
+import type { Range } from '../blobs/range-download.ts'
 import { createContainedRoot } from './contained-path.ts'
+import type { FileJob, FileJobResult } from './hash-workers.ts'
 
 const port = parentPort
 assert(port !== null, 'runs as a worker thread')
 // because: hash-workers.ts starts it with exactly this
 const { root } = workerData as { readonly root: string }
 const contained = createContainedRoot(root)
+/** Whole blocks of every length fit into it. */
 const buffer = new Uint8Array(1024 * 1024)
+/** What an old content is looked at through. */
+const windowBytes = 4 * 1024 * 1024
 
-function hashFile(absolute: string): string {
-  const handle = openSync(
-    absolute,
-    constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
-  )
+const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
+
+function withFile<T>(path: string, flags: number, act: (handle: number) => T): T {
+  const handle = contained.within(path, (absolute) => openSync(absolute, flags, 0o600))
   try {
-    const hasher = createBlobHasher()
-    for (;;) {
-      const got = readSync(handle, buffer, 0, buffer.byteLength, null)
-      if (got === 0) return hasher.digest()
-      hasher.update(buffer.subarray(0, got))
-    }
+    if (!fstatSync(handle).isFile()) throw new SkeinError('file.changed', `"${path}" is no regular file`)
+    return act(handle)
   } finally {
     closeSync(handle)
   }
 }
 
-port.on('message', ({ id, path }: { readonly id: number; readonly path: string }) => {
+/** @returns bytes read; fewer than asked only at the end. */
+function readFull(handle: number, into: Uint8Array, position: number): number {
+  let done = 0
+  while (done < into.byteLength) {
+    const got = readSync(handle, into, done, into.byteLength - done, position + done)
+    if (got === 0) break
+    done += got
+  }
+  return done
+}
+
+function writeFull(handle: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.byteLength;)
+    done += writeSync(handle, bytes, done, bytes.byteLength - done, position + done)
+}
+
+function hashFile(path: string, withList: boolean): FileJobResult {
+  return withFile(path, readFlags, (handle) => {
+    const hasher = createBlobHasher()
+    const list = withList ? createBlockListBuilder(fstatSync(handle).size) : undefined
+    for (let position = 0; ;) {
+      const got = readFull(handle, buffer, position)
+      const bytes = got === buffer.byteLength ? buffer : buffer.subarray(0, got)
+      hasher.update(bytes)
+      list?.update(bytes)
+      position += got
+      if (got < buffer.byteLength) return { hash: hasher.digest(), list: list?.finish() }
+    }
+  })
+}
+
+function copyFile(from: string, to: string): FileJobResult {
+  // Shares the blocks where the file system can, else the kernel copies
+  const flags = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL
+  contained.within(to, (toAbsolute) =>
+    contained.within(from, (fromAbsolute) => copyFileSync(fromAbsolute, toAbsolute, flags)),
+  )
+  return hashFile(to, false)
+}
+
+/** A longer file than is wanted is no beginning to go on from: a run that is cut off leaves one. */
+const notYet = 1
+
+function assemble({ path, to, list, sizeBytes }: Extract<FileJob, { kind: 'assemble' }>): FileJobResult {
+  const blocks = decodeBlockList(list, sizeBytes)
+  return withFile(path, readFlags, (old) => {
+    const fill = (handle: number): readonly Range[] => {
+      ftruncateSync(handle, sizeBytes + notYet)
+      const writer = createRunWriter(handle)
+      const missing = matchBlocks(blocks, openOld(old, writer.flush), writer.take)
+      writer.flush()
+      return missing
+    }
+    return { missing: withFile(to, createFlags, fill) }
+  })
+}
+
+/** @param beforeMove is called before views that were handed out become others. */
+function openOld(handle: number, beforeMove: () => void): OldContent {
+  const window = new Uint8Array(windowBytes)
+  const sizeBytes = fstatSync(handle).size
+  let start = 0
+  let end = 0
+  return {
+    sizeBytes,
+    view(position, lengthBytes) {
+      if (position < start || position + lengthBytes > end) {
+        beforeMove()
+        start = position
+        end = position + readFull(handle, window, position)
+      }
+      if (position + lengthBytes > end) return undefined
+      return window.subarray(position - start, position - start + lengthBytes)
+    },
+  }
+}
+
+/** Blocks that follow each other in both contents are written as one. */
+function createRunWriter(handle: number): {
+  readonly take: TakeBlock
+  readonly flush: () => void
+} {
+  let run: { readonly position: number; readonly bytes: Uint8Array } | undefined
+  const flush = (): void => {
+    if (run !== undefined) writeFull(handle, run.bytes, run.position)
+    run = undefined
+  }
+  return {
+    flush,
+    take(position, bytes) {
+      if (run !== undefined) {
+        const { byteLength, byteOffset } = run.bytes
+        const follows = position === run.position + byteLength && bytes.byteOffset === byteOffset + byteLength
+        if (follows && byteLength < buffer.byteLength) {
+          const longer = new Uint8Array(bytes.buffer, byteOffset, byteLength + bytes.byteLength)
+          run = { position: run.position, bytes: longer }
+          return
+        }
+      }
+      flush()
+      run = { position, bytes }
+    },
+  }
+}
+
+function work(job: FileJob): FileJobResult {
+  switch (job.kind) {
+    case 'hash':
+      return hashFile(job.path, job.withList)
+    case 'copy':
+      return copyFile(job.path, job.to)
+    case 'assemble':
+      return assemble(job)
+  }
+}
+
+port.on('message', ({ id, job }: { readonly id: number; readonly job: FileJob }) => {
   try {
-    port.postMessage({ id, hash: contained.within(path, hashFile) })
+    const result = work(job)
+    port.postMessage({ id, result }, result.list === undefined ? [] : [result.list.buffer])
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    port.postMessage({ id, code, text: String(error) })
+    port.postMessage({ id, code, text: error instanceof Error ? error.message : String(error) })
   }
 })

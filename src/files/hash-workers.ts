@@ -1,90 +1,203 @@
-/** Worker threads that hash large files with synchronous reads (3-4 GB/s each), one root per pool, started when first needed. */
+/**
+ * Worker threads for all that goes through a large file from end to end, with synchronous reads (2-4 GB/s each): hashing,
+ * block lists, copies, putting a file together from an old one. One root per pool, threads started when first needed.
+ */
 import { Worker } from 'node:worker_threads'
 import { abortReason } from '../base/clock.ts'
-import { SkeinError } from '../base/errors.ts'
+import { errorCodes, SkeinError } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
+import type { Range } from '../blobs/range-download.ts'
 import { filesystemError } from './filesystem-error.ts'
 
 export interface HashWorkers extends AsyncDisposable {
   hash(path: string, signal: AbortSignal): Promise<BlobHash>
+  /** The block list (blobs/block-list.ts) of what has this hash, made from the file at `path`. @throws `file.changed`. */
+  blockList(path: string, hash: BlobHash, signal: AbortSignal): Promise<Uint8Array>
+  /** Makes `to` a copy, sharing blocks with the original where the disk can. @returns the hash of the copy. @throws `file.exists`. */
+  copy(path: string, to: string, signal: AbortSignal): Promise<BlobHash>
+  /**
+   * Makes `to` of what the file at `path` has of a listed content; it is one byte too long, until somebody has filled in the
+   * rest. @returns what is missing. @throws `codec.invalid` for a bad list, `file.exists`.
+   */
+  assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]>
 }
 
-interface Job {
+export interface Assembling {
+  readonly to: string
+  readonly list: Uint8Array
+  readonly sizeBytes: number
+}
+
+export type FileJob =
+  | { readonly kind: 'hash'; readonly path: string; readonly withList: boolean }
+  | { readonly kind: 'copy'; readonly path: string; readonly to: string }
+  | ({ readonly kind: 'assemble'; readonly path: string } & Assembling)
+
+export interface FileJobResult {
+  readonly hash?: BlobHash
+  readonly list?: Uint8Array<ArrayBuffer> | undefined
+  readonly missing?: readonly Range[]
+}
+
+interface Pending {
   readonly path: string
-  readonly done: PromiseWithResolvers<BlobHash>
+  readonly done: PromiseWithResolvers<FileJobResult>
+}
+
+interface Thread {
+  readonly worker: Worker
+  readonly jobs: Map<number, Pending>
+}
+
+interface Answer {
+  readonly id: number
+  readonly result?: FileJobResult
+  readonly code?: string
+  readonly text?: string
 }
 
 // The emitted worker is a .js file beside the emitted module: tsc does not rewrite this address
 const workerUrl = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+/** A second one keeps a copy or a delta from waiting behind the hash of another file. */
+const threadsMax = 2
+/** Lists kept after they were made: several devices ask for the same one, and for the one of the last edit soonest. */
+const listsKept = 4
+/** Paths whose hash was asked for before: the next time it is an edit, and a list will be wanted. */
+const pathsKept = 256
 
 export function createHashWorkers(root: string): HashWorkers {
-  const jobs = new Map<number, Job>()
-  let worker: Worker | undefined
-  let lastId = 0
-  let disposed = false
+  return new ThreadPool(root)
+}
 
-  const failAll = (error: SkeinError): void => {
-    for (const job of jobs.values()) job.done.reject(error)
-    jobs.clear()
+class ThreadPool implements HashWorkers {
+  private readonly root: string
+  private readonly threads: Thread[] = []
+  private readonly lists = new Map<BlobHash, Uint8Array>()
+  private readonly hashedBefore = new Set<string>()
+  private lastId = 0
+  private isDisposed = false
+
+  constructor(root: string) {
+    this.root = root
   }
-  const start = (): Worker => {
-    const started = new Worker(workerUrl, { workerData: { root } })
-    started.unref()
-    started.on(
-      'message',
-      (message: {
-        readonly id: number
-        readonly hash?: string
-        readonly code?: string
-        readonly text?: string
-      }) => {
-        const job = jobs.get(message.id)
-        jobs.delete(message.id)
-        if (jobs.size === 0) started.unref()
-        if (message.hash !== undefined && isBlobHash(message.hash)) job?.done.resolve(message.hash)
-        else
-          job?.done.reject(
-            filesystemError(
-              Object.assign(new Error(message.text ?? ''), { code: message.code ?? '' }),
-              'read',
-              job.path,
-            ),
-          )
-      },
+
+  async hash(path: string, signal: AbortSignal): Promise<BlobHash> {
+    const { hash, list } = await this.run(
+      { kind: 'hash', path, withList: this.hashedBefore.has(path) },
+      signal,
     )
-    const gone = (cause: unknown): void => {
-      if (worker === started) worker = undefined
-      failAll(new SkeinError('internal', 'the hashing thread ended', { cause }))
-    }
-    started.on('error', gone)
-    started.on('exit', gone)
-    return started
+    if (hash === undefined) throw new SkeinError('internal', 'the hashing thread gave no hash')
+    remember(this.hashedBefore, path)
+    if (list !== undefined) this.keep(hash, list)
+    return hash
   }
-  return {
-    async hash(path, signal) {
-      if (disposed) throw new SkeinError('cancelled', 'hashing has ended')
-      if (signal.aborted) throw abortReason(signal)
-      worker ??= start()
-      const id = ++lastId
-      const job = { path, done: Promise.withResolvers<BlobHash>() }
-      jobs.set(id, job)
-      worker.ref()
-      worker.postMessage({ id, path })
-      const onAbort = (): void => {
-        jobs.delete(id)
-        job.done.reject(abortReason(signal))
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
-        return await job.done.promise
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      disposed = true
-      failAll(new SkeinError('cancelled', 'hashing has ended'))
-      await worker?.terminate()
-    },
+
+  async blockList(path: string, hash: BlobHash, signal: AbortSignal): Promise<Uint8Array> {
+    const known = this.lists.get(hash)
+    if (known !== undefined) return known.slice()
+    const made = await this.run({ kind: 'hash', path, withList: true }, signal)
+    if (made.hash !== hash || made.list === undefined) {
+      throw new SkeinError('file.changed', `"${path}" has another content now`)
+    }
+    this.keep(hash, made.list)
+    return made.list.slice()
+  }
+
+  async copy(path: string, to: string, signal: AbortSignal): Promise<BlobHash> {
+    const { hash } = await this.run({ kind: 'copy', path, to }, signal)
+    if (hash === undefined) throw new SkeinError('internal', 'the copying thread gave no hash')
+    return hash
+  }
+
+  async assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]> {
+    const { missing } = await this.run({ kind: 'assemble', path, ...what }, signal)
+    return missing ?? []
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isDisposed = true
+    const ended = new SkeinError('cancelled', 'hashing has ended')
+    for (const thread of this.threads) fail(thread, ended)
+    await Promise.all(this.threads.map(({ worker }) => worker.terminate()))
+  }
+
+  private keep(hash: BlobHash, list: Uint8Array): void {
+    this.lists.set(hash, list)
+    const [oldest] = this.lists.keys()
+    if (this.lists.size > listsKept && oldest !== undefined) this.lists.delete(oldest)
+  }
+
+  private async run(job: FileJob, signal: AbortSignal): Promise<FileJobResult> {
+    if (this.isDisposed) throw new SkeinError('cancelled', 'hashing has ended')
+    if (signal.aborted) throw abortReason(signal)
+    const thread = this.idlest()
+    const id = ++this.lastId
+    const pending = { path: job.path, done: Promise.withResolvers<FileJobResult>() }
+    thread.jobs.set(id, pending)
+    thread.worker.ref()
+    thread.worker.postMessage({ id, job })
+    const onAbort = (): void => pending.done.reject(abortReason(signal))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await pending.done.promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  private idlest(): Thread {
+    const [best] = this.threads.toSorted((a, b) => a.jobs.size - b.jobs.size)
+    if (best !== undefined && (best.jobs.size === 0 || this.threads.length >= threadsMax)) return best
+    return this.start()
+  }
+
+  private start(): Thread {
+    const worker = new Worker(workerUrl, { workerData: { root: this.root } })
+    const thread: Thread = { worker, jobs: new Map() }
+    this.threads.push(thread)
+    worker.unref()
+    worker.on('message', (answer: Answer) => {
+      const pending = thread.jobs.get(answer.id)
+      thread.jobs.delete(answer.id)
+      if (thread.jobs.size === 0) worker.unref()
+      const { result } = answer
+      if (pending === undefined) return
+      if (result !== undefined && (result.hash === undefined || isBlobHash(result.hash)))
+        pending.done.resolve(result)
+      else pending.done.reject(errorOf(answer, pending.path))
+    })
+    const gone = (cause: unknown): void => {
+      const at = this.threads.indexOf(thread)
+      if (at >= 0) this.threads.splice(at, 1)
+      fail(thread, new SkeinError('internal', 'the hashing thread ended', { cause }))
+    }
+    worker.on('error', gone)
+    worker.on('exit', gone)
+    return thread
   }
 }
+
+function errorOf({ code = '', text = '' }: Answer, path: string): SkeinError {
+  const known = errorCodes.find((one) => one === code)
+  if (known !== undefined) return new SkeinError(known, text)
+  return filesystemError(Object.assign(new Error(text), { code }), 'read', path)
+}
+
+function fail(thread: Thread, error: SkeinError): void {
+  for (const { done } of thread.jobs.values()) {
+    done.promise.catch(() => undefined) // because: whoever asked may have been cancelled before
+    done.reject(error)
+  }
+  thread.jobs.clear()
+}
+
+function remember(paths: Set<string>, path: string): void {
+  paths.delete(path)
+  paths.add(path)
+  const [oldest] = paths
+  if (paths.size > pathsKept && oldest !== undefined) paths.delete(oldest)
+}
+
+/** Files from this size on are worth a thread, a list, a reflink. */
+export const isLarge = (sizeBytes: number): boolean => sizeBytes >= limits.deltaFromBytes

@@ -13,6 +13,8 @@ export interface Hashed {
   readonly hash: BlobHash
   /** What was hashed, to the byte. */
   readonly stat: FileStat
+  /** All of it, where it was read in one step. */
+  readonly bytes?: Uint8Array
 }
 
 export interface Hasher {
@@ -39,7 +41,7 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
   }
   const once = async (path: string, signal: AbortSignal): Promise<Hashed | undefined> => {
     const small = await filesystem.readSmall(path, inlineBytes)
-    if (small !== undefined) return { hash: hashOf(small.bytes), stat: small.stat }
+    if (small !== undefined) return { hash: hashOf(small.bytes), stat: small.stat, bytes: small.bytes }
     const before = await filesystem.lstat(path)
     if (before === undefined) throw new SkeinError('not.found', `"${path}" is gone`)
     if (before.kind !== 'file') throw new SkeinError('file.changed', `"${path}" is no regular file any more`)

@@ -8,9 +8,24 @@ import { isInternal } from './names.ts'
 export interface IgnoreRules {
   /** True when `path`, or a directory above it, is left out. */
   ignores(path: string, isDirectory: boolean): boolean
+  /** Which rule decides about `path`, and for which part of it; undefined when none matches. */
+  explain(path: string, isDirectory: boolean): IgnoreReason | undefined
+}
+
+export interface IgnoreReason {
+  readonly isIgnored: boolean
+  /** From 1. */
+  readonly line: number
+  /** The line as it stands in the file. */
+  readonly pattern: string
+  /** `path` itself, or the directory above it that the rule matched. */
+  readonly matched: string
 }
 
 interface Rule {
+  /** From 1. */
+  readonly line: number
+  readonly pattern: string
   readonly negated: boolean
   readonly directoryOnly: boolean
   /** Components; '**' spans any number of them. */
@@ -22,33 +37,42 @@ const maxRules = 10_000
 
 export function parseIgnoreRules(text: string): IgnoreRules {
   const rules: Rule[] = []
-  for (const line of text.split(/\r?\n/)) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     const rule = rules.length < maxRules ? parseRule(line) : undefined
-    if (rule !== undefined) rules.push(rule)
+    if (rule !== undefined) rules.push({ ...rule, line: index + 1, pattern: line })
   }
-  const matchesLast = (parts: readonly string[], isDirectory: boolean): boolean => {
+  const findLast = (parts: readonly string[], isDirectory: boolean): Rule | undefined => {
     for (let index = rules.length - 1; index >= 0; index--) {
       const rule = rules[index]
       if (rule === undefined || (rule.directoryOnly && !isDirectory)) continue
-      if (matchParts(rule.parts, parts)) return !rule.negated
+      if (matchParts(rule.parts, parts)) return rule
     }
-    return false
+    return undefined
+  }
+  /** A file cannot be re-included when a directory above it is left out: as in git, ask from the top. */
+  const explain = (path: string, isDirectory: boolean): IgnoreReason | undefined => {
+    const parts = path.split('/')
+    let reason: IgnoreReason | undefined
+    for (let depth = 1; depth <= parts.length; depth++) {
+      const rule = findLast(parts.slice(0, depth), depth < parts.length || isDirectory)
+      if (rule === undefined) continue
+      const { line, pattern, negated } = rule
+      reason = { isIgnored: !negated, line, pattern, matched: parts.slice(0, depth).join('/') }
+      if (!negated) break
+    }
+    return reason
   }
   return {
+    explain,
     ignores(path, isDirectory) {
       const parts = path.split('/')
       if (parts.some(isInternal)) return true
-      if (rules.length === 0) return false
-      // A file cannot be re-included when a directory above it is left out: as in git, ask from the top
-      for (let depth = 1; depth <= parts.length; depth++) {
-        if (matchesLast(parts.slice(0, depth), depth < parts.length || isDirectory)) return true
-      }
-      return false
+      return rules.length > 0 && explain(path, isDirectory)?.isIgnored === true
     },
   }
 }
 
-function parseRule(line: string): Rule | undefined {
+function parseRule(line: string): Omit<Rule, 'line' | 'pattern'> | undefined {
   let pattern = line.replace(/^\ufeff/, '')
   while (pattern.endsWith(' ') && !pattern.endsWith('\\ ')) pattern = pattern.slice(0, -1)
   if (pattern === '' || pattern.startsWith('#')) return undefined

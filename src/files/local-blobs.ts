@@ -1,10 +1,11 @@
 /** Contents of a folder for other devices, read where they lie: found by hash in the index. */
-import { hasCode } from '../base/errors.ts'
+import { hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobHash } from '../blobs/hash.ts'
-import type { OpenBlob } from '../blobs/server.ts'
-import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { OpenBlob } from '../blobs/source.ts'
+import { type FileStat, type Filesystem, joinPath, type OpenFile, sameSignature } from './filesystem.ts'
 import type { FolderTree } from './folder-tree.ts'
+import type { HashWorkers } from './hash-workers.ts'
 import type { Versions } from './versions.ts'
 
 export interface BlobPlaces {
@@ -13,9 +14,11 @@ export interface BlobPlaces {
   pathOf(parentId: string): string | undefined
   readonly versions: Versions
   kept(hash: BlobHash): Promise<Uint8Array | undefined>
+  /** For block lists. */
+  readonly workers?: HashWorkers | undefined
 }
 
-/** A file that still looks as it did when it was hashed; the server hashes again what it sends. */
+/** A file that still looks as it did when it was hashed. Whoever gets it hashes it again. */
 export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise<OpenBlob | undefined> {
   for (const row of await places.tree.rowsWithHash(hash)) {
     const parent = places.pathOf(row.parentId)
@@ -29,13 +32,8 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
         continue
       }
       const file = await places.filesystem.open(path, 'read')
-      if (sameSignature(await file.stat(), row)) {
-        return {
-          sizeBytes: row.size,
-          read: (into, position) => file.read(into, position),
-          [Symbol.asyncDispose]: () => file.close(),
-        }
-      }
+      const stat = await file.stat()
+      if (sameSignature(stat, row)) return openedBlob(places, { path, hash, file, stat })
       await file.close()
     } catch (error) {
       if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
@@ -44,15 +42,33 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
   // Deleted or replaced here, but somebody still waits for it
   for (const kept of await places.versions.find(hash)) {
     const file = await places.filesystem.open(kept, 'read')
-    const { size } = await file.stat()
-    return {
-      sizeBytes: size,
-      read: (into, position) => file.read(into, position),
-      [Symbol.asyncDispose]: () => file.close(),
-    }
+    return openedBlob(places, { path: kept, hash, file, stat: await file.stat() })
   }
   const bytes = await places.kept(hash)
   return bytes === undefined ? undefined : blobOf(bytes)
+}
+
+interface OpenedFile {
+  readonly path: string
+  readonly hash: BlobHash
+  readonly file: OpenFile
+  readonly stat: FileStat
+}
+
+function openedBlob({ workers }: BlobPlaces, { path, hash, file, stat }: OpenedFile): OpenBlob {
+  return {
+    sizeBytes: stat.size,
+    async read(into, position) {
+      const got = await file.read(into, position)
+      const now = await file.stat()
+      // What was written to meanwhile is another content; the ctime also tells of links, which is not one
+      if (now.mtimeNs !== stat.mtimeNs || now.size !== stat.size)
+        throw new SkeinError('file.changed', `"${path}" changed while it was read`)
+      return got
+    },
+    ...(workers === undefined ? {} : { blockList: (signal) => workers.blockList(path, hash, signal) }),
+    [Symbol.asyncDispose]: () => file.close(),
+  }
 }
 
 function blobOf(bytes: Uint8Array): OpenBlob {

@@ -7,6 +7,7 @@ import { parseJson } from './json-tree.ts'
 import type { Steps } from './line-diff.ts'
 import { mergeJson } from './merge-json.ts'
 import { mergeText, type TextMerge } from './merge-text.ts'
+import { readText } from './text-diff.ts'
 
 export interface MergeRequest {
   readonly base: Uint8Array
@@ -26,25 +27,14 @@ const conflict: MergeResult = { kind: 'conflict' }
 const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^AGE-SECRET-KEY-/m
 
 export function mergeContents(request: MergeRequest, steps: Steps): MergeResult {
-  const base = decodeText(request.base)
-  const sides = request.sides.map(decodeText).filter((side) => side !== undefined)
+  const base = readText(request.base)
+  const sides = request.sides.map(readText).filter((side) => side !== undefined)
   if (base === undefined || sides.length < request.sides.length) return conflict
   if ([base, ...sides].some((text) => privateKey.test(text))) return conflict
   const merged = request.kind === 'json' ? mergeJsonLike(base, sides, steps) : mergeText(base, sides, steps)
   if (merged.kind !== 'merged') return merged
   const bytes = new TextEncoder().encode(merged.text)
   return bytes.byteLength <= limits.mergeBytes ? { kind: 'merged', bytes } : conflict
-}
-
-/** @returns undefined for what is no text that may be merged. A byte order mark stays part of the text. */
-function decodeText(bytes: Uint8Array): string | undefined {
-  if (bytes.byteLength > limits.mergeBytes || bytes.includes(0)) return undefined
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    // because: `fatal` has no other way to say that it is not UTF-8
-    return undefined
-  }
 }
 
 /** Clean lines can still be broken JSON (a comma, a key twice): then by structure. */

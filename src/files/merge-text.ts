@@ -54,7 +54,8 @@ export function splitLines(text: string): readonly string[] {
   return lines
 }
 
-function numberLines(lines: readonly string[], numbers: Map<string, number>): Int32Array {
+/** The same number for the same line. */
+export function numberLines(lines: readonly string[], numbers: Map<string, number>): Int32Array {
   const out = new Int32Array(lines.length)
   for (const [index, line] of lines.entries()) {
     let number = numbers.get(line)

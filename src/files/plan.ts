@@ -5,6 +5,9 @@
  *
  * `own` is where the document has the row's version (or the version that replaced it), `here` is what the document
  * shows at this very place. They are the same entry as long as nothing moved.
+ *
+ * A version that stands in a row has its bytes on this disk, and maybe nowhere else. When they go, the document is told
+ * in the same step, or another version has replaced it: else it would name a content that nobody can give.
  */
 import { type EntryData, sameContent, sameData, type SyncedRow, type TreeEntry } from './folder-tree.ts'
 
@@ -19,22 +22,24 @@ export interface Place {
   readonly disk: DiskState
   readonly own: TreeEntry | undefined
   readonly here: TreeEntry | undefined
+  /** Nobody else moved the row's node: that `own` has another place than the row is the view's doing. */
+  readonly isPlacedHere?: boolean
 }
 
 export type Action =
   | { readonly kind: 'nothing' }
   /** Row away: neither side has it, or it is to be fetched anew. */
   | { readonly kind: 'forget' }
-  /** Row := this entry; disk and document agree already. */
-  | { readonly kind: 'adopt'; readonly entry: TreeEntry }
+  /** Row := this entry; disk and document agree already. `deletesOld`: the row's own version went from the disk. */
+  | { readonly kind: 'adopt'; readonly entry: TreeEntry; readonly deletesOld?: boolean }
   /** Document gets a new node. */
   | { readonly kind: 'create'; readonly data: EntryData }
   /** Document gets a new version of the row's node, made from the row's version. */
   | { readonly kind: 'edit'; readonly data: EntryData }
   /** Something of another kind stands here now: the row's node is deleted if nobody changed it, a new one made. */
   | { readonly kind: 'recreate'; readonly data: EntryData; readonly deletesOld: boolean }
-  /** Document loses the row's version. Goes through the delete brake. */
-  | { readonly kind: 'delete' }
+  /** Document loses the row's version, of this node. Goes through the delete brake. */
+  | { readonly kind: 'delete'; readonly nodeId: string }
   /** Disk gets what is not there yet. */
   | { readonly kind: 'materialise'; readonly entry: TreeEntry }
   /** Disk gets a newer version over the one in the row; the old bytes go to versions. */
@@ -88,22 +93,28 @@ function planUnchanged(row: SyncedRow, { own, here }: Place): Action {
 }
 
 /** Recorded, but not on the disk any more: deleted here, unless the document has news of it. */
-function planVanished(row: SyncedRow, { own }: Place): Action {
+function planVanished(row: SyncedRow, { own, here, isPlacedHere = false }: Place): Action {
+  // The very version under another node: a split told it apart, nobody touched it
+  const split = own === undefined && here?.version === row.version && row.kind === 'file' ? here : undefined
+  if (split !== undefined) return { kind: 'delete', nodeId: split.nodeId }
   // Both sides deleted it
   if (own === undefined) return { kind: 'forget' }
-  // Invariant: an edit or move by others beats a delete here; without a row it is fetched again
-  if (own.version !== row.version || own.parentId !== row.parentId || own.name !== row.name)
-    return { kind: 'forget' }
+  // Invariant: an edit by others beats a delete here; without a row it is fetched again
+  if (own.version !== row.version) return { kind: 'forget' }
+  // Invariant: so does a move by others. A name or directory that only the view gave it is none: others may lack the bytes
+  const isMoved = own.parentId !== row.parentId || own.name !== row.name
+  if (isMoved && !isPlacedHere) return { kind: 'forget' }
   // Invariant: what is deleted is exactly the version that stood here, nothing newer
-  return { kind: 'delete' }
+  return { kind: 'delete', nodeId: row.nodeId }
 }
 
 /** The disk has something else than recorded: it enters the document before anything else happens to it. */
 function planChanged(row: SyncedRow, data: EntryData, { own, here }: Place): Action {
   if (data.kind !== row.kind) {
-    if (here !== undefined && sameData(data, here)) return { kind: 'adopt', entry: here }
     // Invariant: the old node is deleted only in the version that stood here; an edit of it by others survives beside
-    return { kind: 'recreate', data, deletesOld: own !== undefined && own.version === row.version }
+    const deletesOld = own !== undefined && own.version === row.version
+    if (here !== undefined && sameData(data, here)) return { kind: 'adopt', entry: here, deletesOld }
+    return { kind: 'recreate', data, deletesOld }
   }
   // Invariant: both sides came to the same bytes; agreeing loses none
   if (

@@ -1,5 +1,5 @@
 /** What keeps single files of a folder from being in sync: by path, with cause and fix. Bounded; the rest is counted. */
-import { asSkeinError } from '../base/errors.ts'
+import { asSkeinError, hasCode } from '../base/errors.ts'
 import { parentOf } from './filesystem.ts'
 
 /** What a person is told about one place. */
@@ -19,6 +19,10 @@ export interface Problem extends ProblemText {
 
 export interface Problems {
   set(path: string, text: ProblemText): void
+  /** As set; what the disk may allow a little later is tried again. */
+  failed(path: string, error: unknown): void
+  /** Paths that are to be tried again. */
+  passing(): readonly string[]
   clear(path: string): void
   /** Of the direct children of a directory: it is looked at anew. */
   clearIn(directory: string): void
@@ -28,14 +32,22 @@ export interface Problems {
   readonly count: number
 }
 
+const passingCodes = ['disk.full', 'disk.failed', 'file.busy', 'file.denied', 'limit.exceeded'] as const
 const maxProblems = 1_000
 
 export function createProblems(): Problems {
   const byPath = new Map<string, ProblemText>()
+  const passing = new WeakSet<ProblemText>()
   return {
     set(path, text) {
       if (byPath.size < maxProblems || byPath.has(path)) byPath.set(path, text)
     },
+    failed(path, error) {
+      const text = problemText(error)
+      if (hasCode(error, ...passingCodes)) passing.add(text)
+      this.set(path, text)
+    },
+    passing: () => [...byPath].flatMap(([path, text]) => (passing.has(text) ? [path] : [])),
     clear: (path) => void byPath.delete(path),
     clearIn(directory) {
       for (const path of byPath.keys()) if (parentOf(path) === directory) byPath.delete(path)

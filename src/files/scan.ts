@@ -35,16 +35,20 @@ export interface ScanPlace {
 export const pathOfSeen = (seen: Pick<Seen, 'parentPath' | 'diskName'>): string =>
   joinPath(seen.parentPath, seen.diskName)
 
-/** Everything that stands in a directory on any side. A directory that is not on the disk shows what rows and document say. */
+/**
+ * Everything that stands in a directory on any side. A directory that is not on the disk shows what rows and document say.
+ * @param isNew its id was drawn a moment ago: neither rows nor document can have anything in it.
+ */
 export async function scanDirectory(
   place: ScanPlace,
   parentId: string,
   parentPath: string,
+  isNew = false,
 ): Promise<readonly Seen[]> {
   const stats = await listDisk(place, parentPath)
   place.problems.clearIn(parentPath)
-  const rows = new Map((await place.tree.rows(parentId)).map((row) => [row.name, row]))
-  const entries = await place.tree.children(parentId)
+  const rows = new Map((isNew ? [] : await place.tree.rows(parentId)).map((row) => [row.name, row]))
+  const entries = isNew ? [] : await place.tree.children(parentId)
   const children = new Map(entries.map((entry) => [entry.name, entry]))
   const byNode = new Map<string, TreeEntry[]>()
   for (const entry of entries)

@@ -3,28 +3,34 @@
  * Rows are keyed by (parent node, name): the index path is `<parent node>/<name>`, the root's own row `-/root`, so that
  * renaming a directory touches one row.
  */
-import { isBlobHash, type BlobHash } from '../blobs/hash.ts'
+import type { BlobHash } from '../blobs/hash.ts'
 import type { IndexChange, IndexFlag, IndexRow } from '../crdt/local-index.ts'
-import type { DataVersion } from '../crdt/join.ts'
-import { isNodeId, type NodeId, rootNodeId } from '../crdt/node-id.ts'
+import type { MergedSide } from '../crdt/merge-sides.ts'
+import { isNodeId, type NodeId, rootNodeId, type Writer } from '../crdt/node-id.ts'
 import type { NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
 import type * as crdt from '../crdt/tree-change.ts'
 import type { Entry } from '../crdt/tree-view.ts'
-import { commonVector, formatVector, parseVector, type VersionVector } from '../crdt/version-vector.ts'
+import { isConflictName } from '../crdt/view.ts'
+import { formatVector, parseVector, type VersionVector } from '../crdt/version-vector.ts'
 import { assert } from '../base/assert.ts'
+import { nameOf, parentOf } from './filesystem.ts'
 import {
   type Conflict,
   type EntryData,
   type EntryKind,
-  type FileVersion,
   type FolderTree,
+  type MergeLeaf,
+  partsOfVersion,
   type RowChange,
   rowKey,
   type SyncedRow,
   type TreeChange,
   type TreeEntry,
+  versionText,
 } from './folder-tree.ts'
+import { createHashIndex } from './hash-index.ts'
+import { conflictOf, hashOrNone, isExecutable } from './node-conflict.ts'
 
 const kindOf = { file: 'file', dir: 'directory', link: 'symlink' } as const
 const indexKindOf = { file: 'file', directory: 'dir', symlink: 'link' } as const
@@ -43,6 +49,8 @@ class SpaceFolderTree implements FolderTree {
   readonly rootId = rootNodeId
   private readonly space: SpaceTree
   private readonly byHash = createHashIndex()
+  /** Index paths of conflict copies. */
+  private readonly conflicts = new Set<string>()
   private ids: NodeId[] = []
   /** Rows written a moment ago: what was just created is asked for by others next. */
   private readonly recent = new Map<string, SyncedRow>()
@@ -53,7 +61,10 @@ class SpaceFolderTree implements FolderTree {
   }
 
   async load(): Promise<void> {
-    for await (const row of this.space.index.iterate()) this.byHash.put(row.path, row.hash)
+    for await (const row of this.space.index.iterate()) {
+      this.byHash.put(row.path, row.hash)
+      this.noteConflict(row.path, true)
+    }
   }
 
   newNodeId(): string {
@@ -82,15 +93,23 @@ class SpaceFolderTree implements FolderTree {
     return (await this.children(parentId)).find((one) => one.name === name)
   }
 
+  async headOf(directoryId: string): Promise<string> {
+    const [head] = await this.space.members(nodeId(directoryId))
+    return head ?? directoryId
+  }
+
+  async isPlacedHere(id: string): Promise<boolean> {
+    const node = await this.space.node(nodeId(id))
+    return node !== undefined && deviceOf(node.place.writer) === deviceOf(this.space.writer)
+  }
+
   async conflict(id: string): Promise<Conflict | undefined> {
     const node = await this.space.node(nodeId(id))
-    const versions = node?.versions.flatMap((version) => toFileVersion(version) ?? []) ?? []
-    const [first, ...others] = node?.versions.map((version) => version.versions) ?? []
-    const isWhole = node !== undefined && versions.length === node.versions.length
-    const isOne = new Set(versions.map((version) => version.hash)).size < 2
-    if (!isWhole || isOne || first === undefined) return undefined
-    const common = formatVector(commonVector(first, ...others))
-    return { nodeId: id, parentId: node.parent, name: node.name, versions, common }
+    return node === undefined ? undefined : conflictOf(node)
+  }
+
+  conflictPlaces(): readonly { readonly parentId: string; readonly name: string }[] {
+    return [...this.conflicts].map((path) => ({ parentId: parentOf(path), name: nameOf(path) }))
   }
 
   async rows(parentId: string): Promise<readonly SyncedRow[]> {
@@ -138,6 +157,7 @@ class SpaceFolderTree implements FolderTree {
       const { parentId, name } = change.kind === 'put' ? change.row : change
       const path = indexPath(parentId, name)
       this.byHash.put(path, change.kind === 'put' ? change.row.hash : undefined)
+      this.noteConflict(path, change.kind === 'put')
       const stored = indexed[index]
       if (stored?.kind === 'put') this.recent.set(path, toSyncedRow(stored.row))
       else this.recent.delete(path)
@@ -151,6 +171,12 @@ class SpaceFolderTree implements FolderTree {
         origins.every((origin) => origin.kind === 'local'),
       ),
     )
+  }
+
+  private noteConflict(path: string, isThere: boolean): void {
+    if (!path.includes(' (conflict ')) return
+    if (isThere && isConflictName(nameOf(path))) this.conflicts.add(path)
+    else this.conflicts.delete(path)
   }
 
   private async rowAt(path: string): Promise<SyncedRow | undefined> {
@@ -167,10 +193,11 @@ class SpaceFolderTree implements FolderTree {
 
   private async toChange(change: TreeChange): Promise<crdt.TreeChange> {
     const id = nodeId(change.nodeId)
-    if (change.kind === 'delete') return { kind: 'remove', nodeId: id, observed: versionsOf(change.base) }
+    if (change.kind === 'delete') return { kind: 'remove', nodeId: id, ...observedOf(change.base) }
     if (change.kind === 'merge') {
       const data = toNodeData(change.data, change.baseHash)
-      return { kind: 'merge', nodeId: id, sides: change.sides.map(versionsOf), data }
+      const leaves = change.leaves?.map(toSide)
+      return { kind: 'merge', nodeId: id, sides: change.sides.map(versionsOf), leaves, data }
     }
     const { name, data } = change
     const place = { nodeId: id, parent: nodeId(change.parentId), name }
@@ -179,7 +206,7 @@ class SpaceFolderTree implements FolderTree {
       return { kind: 'move', ...place }
     // A move of what was deleted meanwhile says nothing to the space; an edit of that version brings it back
     const base = change.kind === 'edit' ? change.baseHash : data.hash
-    return { kind: 'edit', ...place, observed: versionsOf(change.base), data: toNodeData(data, base) }
+    return { kind: 'edit', ...place, ...observedOf(change.base), data: toNodeData(data, base) }
   }
 }
 
@@ -188,17 +215,31 @@ function nodeId(id: string): NodeId {
   return id
 }
 
+/** A writer is 8 characters of its device and 6 of one incarnation of it. */
+const deviceOf = (writer: Writer): string => writer.slice(0, 8)
+
 const indexPath = (parentId: string, name: string): string =>
   parentId === '' ? rootPath : rowKey(parentId, name)
 
 function versionsOf(version: string): VersionVector {
-  const versions = parseVector(version)
+  const versions = parseVector(partsOfVersion(version).vector)
   assert(versions !== undefined, 'versions are written by this file')
   return versions
 }
 
-const hashOrNone = (text: string | undefined): BlobHash | undefined =>
-  text !== undefined && isBlobHash(text) ? text : undefined
+function observedOf(version: string): {
+  readonly observed: VersionVector
+  readonly observedHash: string | undefined
+} {
+  return { observed: versionsOf(version), observedHash: partsOfVersion(version).hash }
+}
+
+const toSide = ({ hash, versions, baseHash, executable }: MergeLeaf): MergedSide => ({
+  versions: versionsOf(versions),
+  hash,
+  base: baseHash,
+  isExecutable: executable,
+})
 
 /** @returns undefined for kinds of a later version and for files whose content has no usable name. */
 function toTreeEntry(entry: Entry): TreeEntry | undefined {
@@ -211,30 +252,15 @@ function toTreeEntry(entry: Entry): TreeEntry | undefined {
     nodeId: entry.nodeId,
     parentId: entry.parent,
     name: entry.name,
-    version: formatVector(data.versions),
+    version: versionText(formatVector(data.versions), kind === 'file' ? hash : undefined),
     nodes: entry.nodes,
     isConflictCopy: entry.isConflict,
     kind,
     hash: kind === 'file' ? hash : undefined,
     size: data.sizeBytes ?? 0,
     mtimeNs: data.mtimeNs ?? 0n,
-    executable: kind === 'file' && ((data.mode ?? 0) & 0o100) !== 0,
+    executable: kind === 'file' && isExecutable(data.mode),
     target: data.target ?? '',
-  }
-}
-
-function toFileVersion(version: DataVersion): FileVersion | undefined {
-  const hash = hashOrNone(version.hash)
-  if (version.kind !== 'file' || hash === undefined) return undefined
-  return {
-    kind: 'file',
-    hash,
-    size: version.sizeBytes ?? 0,
-    mtimeNs: version.mtimeNs ?? 0n,
-    executable: ((version.mode ?? 0) & 0o100) !== 0,
-    target: '',
-    version: formatVector(version.versions),
-    baseHash: hashOrNone(version.base),
   }
 }
 
@@ -261,14 +287,15 @@ function toSyncedRow(row: IndexRow): SyncedRow {
   const isRoot = row.path === rootPath
   const name = isRoot ? '' : row.path.slice(slash + 1)
   const { dev, ino, mtimeNs, ctimeNs } = row
+  const hash = hashOrNone(row.hash)
   return {
     nodeId: row.nodeId,
     parentId: isRoot ? '' : row.path.slice(0, slash),
     name,
     diskName: row.diskPath ?? name,
-    version: formatVector(row.versions),
+    version: versionText(formatVector(row.versions), hash),
     kind: kindOf[row.kind],
-    hash: hashOrNone(row.hash),
+    hash,
     size: row.sizeBytes,
     executable: row.kind === 'file' && (row.mode & 0o100) !== 0,
     target: row.target ?? '',
@@ -307,41 +334,6 @@ function toIndexChange(change: RowChange, written: ReadonlyMap<TreeChange, Versi
       target: row.target === '' ? undefined : row.target,
       diskPath: row.diskName === row.name ? undefined : row.diskName,
       flags,
-    },
-  }
-}
-
-/** Places by content hash. About 100 bytes a file, the price of asking no scan of the store for it. */
-function createHashIndex(): {
-  put(path: string, hash: string | undefined): void
-  paths(hash: string): readonly string[]
-} {
-  const hashOfPath = new Map<string, string>()
-  const pathsOfHash = new Map<string, string | Set<string>>()
-  const remove = (path: string): void => {
-    const hash = hashOfPath.get(path)
-    if (hash === undefined) return
-    hashOfPath.delete(path)
-    const paths = pathsOfHash.get(hash)
-    if (paths instanceof Set) paths.delete(path)
-    else if (paths === path) pathsOfHash.delete(hash)
-    if (paths instanceof Set && paths.size === 0) pathsOfHash.delete(hash)
-  }
-  return {
-    put(path, hash) {
-      if (hashOfPath.get(path) === hash) return
-      remove(path)
-      if (hash === undefined) return
-      hashOfPath.set(path, hash)
-      const paths = pathsOfHash.get(hash)
-      // Nearly every content stands at one place: a set only where there are more
-      if (paths === undefined) pathsOfHash.set(hash, path)
-      else if (paths instanceof Set) paths.add(path)
-      else pathsOfHash.set(hash, new Set([paths, path]))
-    },
-    paths(hash) {
-      const paths = pathsOfHash.get(hash)
-      return paths === undefined ? [] : paths instanceof Set ? [...paths] : [paths]
     },
   }
 }

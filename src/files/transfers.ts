@@ -6,17 +6,19 @@ import { backoffMs } from '../base/backoff.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, type SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import type { BlobFile, Wanted } from '../blobs/download.ts'
-import { type BlobHash, createBlobHasher, hashOf, isBlobHash } from '../blobs/hash.ts'
-import { type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { BlobFile, Wanted } from '../blobs/wanted.ts'
+import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
+import type { SpacePush } from '../blobs/push.ts'
+import { type Filesystem, joinPath } from './filesystem.ts'
 import type { StagedContent } from './apply.ts'
 import type { DiskTask } from './disk-task.ts'
-import type { Directories } from './directories.ts'
-import type { FolderTree } from './folder-tree.ts'
+import { bringByDelta, type DeltaParts } from './delta.ts'
+import { isLarge } from './hash-workers.ts'
+import { copyByThread, copyLocal, findLocal, type LocalPlaces } from './local-contents.ts'
 import { stagingFolder } from './names.ts'
 import { type Problem, problemText } from './problems.ts'
 import type { NamedPlace } from './scan.ts'
-import type { Versions } from './versions.ts'
+import { createProgressCount, type TransferProgress } from './transfer-progress.ts'
 
 /** Gets a content from any other device into `file`; see blobs/exchange.ts. */
 export type FetchContent = (wanted: Wanted, file: BlobFile) => Promise<void>
@@ -48,15 +50,11 @@ export interface Transfers extends AsyncDisposable {
   sweep(): Promise<void>
   /** Tries again what failed. */
   retry(): void
+  /** Neither this device nor any that was asked has it, tried again and again. */
+  isNowhere(hash: BlobHash): boolean
   readonly progress: TransferProgress
   /** Places whose content could not be had so far, and why. */
   problems(): readonly Problem[]
-}
-
-export interface TransferProgress {
-  readonly waiting: number
-  readonly doneBytes: number
-  readonly totalBytes: number
 }
 
 export interface TransferEvents {
@@ -71,27 +69,33 @@ interface Job {
   state: 'queued' | 'running' | 'failed'
   readonly abort: AbortController
   attempts: number
+  /** Tries in a row in which all devices within reach, one at least, said that they do not have it. */
+  misses: number
   error: SkeinError | undefined
 }
+
+/** A source may be in the middle of a change: so often it is asked before "I do not have it" is believed. */
+const missesMax = 4
 
 /** A source may be in the middle of a change: asked again soon, then less and less. */
 const retryBackoff = { firstMs: 100, maxMs: 30_000 }
 
-type JobSize = 'small' | 'large'
+type JobSize = 'small' | 'large' | 'huge'
 const smallBytes = limits.blobChunkBytes
 /** Small ones that wait in memory; above it no more are asked for until some are in place. */
 const heldBytesMax = 32 * 1024 * 1024
-const atOnce = { small: 192, large: 4 } as const
+/** Each size has lanes of its own: whoever waits for a picture does not wait for the film in front of it. */
+const atOnce = { small: 192, large: 4, huge: 2 } as const
 
-export interface TransferParts {
-  readonly tree: FolderTree
+const sizeOf = ({ sizeBytes }: Job): JobSize =>
+  sizeBytes <= smallBytes ? 'small' : isLarge(sizeBytes) ? 'huge' : 'large'
+
+export interface TransferParts extends LocalPlaces, DeltaParts {
   readonly filesystem: Filesystem
-  readonly directories: Directories
-  readonly versions: Versions
   readonly fetch: FetchContent
   readonly fetchSmall: FetchSmall
-  /** Small contents that stand nowhere in the tree: merged ones, above all. */
-  kept(hash: BlobHash): Promise<Uint8Array | undefined>
+  /** Small contents that others sent unasked. */
+  readonly pushed?: Pick<SpacePush, 'get' | 'drop' | 'expect'> | undefined
 }
 
 export function createTransfers(env: Env, parts: TransferParts, events: TransferEvents): Transfers {
@@ -110,11 +114,14 @@ class StagedTransfers implements Transfers {
   private readonly running = new Set<Promise<void>>()
   private readonly timers = new Set<Disposable>()
   /** Jobs that may start, in order; apart from all jobs, so that a start costs the same however many wait. */
-  private readonly startable: { readonly [K in JobSize]: Job[] } = { small: [], large: [] }
-  private readonly active: { [K in JobSize]: number } = { small: 0, large: 0 }
+  private readonly startable: { readonly [K in JobSize]: Job[] } = {
+    small: [],
+    large: [],
+    huge: [],
+  }
+  private readonly active: { [K in JobSize]: number } = { small: 0, large: 0, huge: 0 }
   private isDisposed = false
-  private doneBytes = 0
-  private totalBytes = 0
+  private readonly count = createProgressCount()
 
   constructor(env: Env, parts: TransferParts, events: TransferEvents) {
     this.env = env
@@ -123,7 +130,7 @@ class StagedTransfers implements Transfers {
   }
 
   get progress(): TransferProgress {
-    return { waiting: this.jobs.size, doneBytes: this.doneBytes, totalBytes: this.totalBytes }
+    return this.count.progress
   }
 
   problems(): readonly Problem[] {
@@ -142,21 +149,35 @@ class StagedTransfers implements Transfers {
     let job = this.jobs.get(hash)
     if (job === undefined) {
       const abort = new AbortController()
-      job = { hash, sizeBytes, places: new Map(), state: 'queued', abort, attempts: 0, error: undefined }
+      job = {
+        hash,
+        sizeBytes,
+        places: new Map(),
+        state: 'queued',
+        abort,
+        attempts: 0,
+        misses: 0,
+        error: undefined,
+      }
       this.jobs.set(hash, job)
       this.enqueue(job)
-      this.totalBytes += sizeBytes
+      this.count.add(hash, sizeBytes)
     }
     job.places.set(key, place)
     this.byPlace.set(key, job)
     this.pump()
   }
 
+  isNowhere(hash: BlobHash): boolean {
+    return (this.jobs.get(hash)?.misses ?? 0) >= missesMax
+  }
+
   staged(hash: BlobHash): StagedContent | undefined {
-    return this.ready.get(hash)
+    return this.ready.get(hash) ?? this.parts.pushed?.get(hash)
   }
 
   used(hash: BlobHash): void {
+    this.parts.pushed?.drop(hash)
     if (typeof this.ready.get(hash) === 'string') this.ready.delete(hash)
   }
 
@@ -210,6 +231,7 @@ class StagedTransfers implements Transfers {
     job.places.delete(key)
     if (job.places.size > 0) return
     job.abort.abort()
+    if (this.jobs.get(job.hash) === job) this.count.left(job.hash)
     this.drop(job)
   }
 
@@ -220,11 +242,11 @@ class StagedTransfers implements Transfers {
 
   private enqueue(job: Job): void {
     job.state = 'queued'
-    this.startable[job.sizeBytes <= smallBytes ? 'small' : 'large'].push(job)
+    this.startable[sizeOf(job)].push(job)
   }
 
   private pump(): void {
-    for (const kind of ['small', 'large'] as const) {
+    for (const kind of ['small', 'large', 'huge'] as const) {
       while (!this.isDisposed && this.active[kind] < atOnce[kind]) {
         if (kind === 'small' && this.heldBytes >= heldBytesMax) break
         const job = this.startable[kind].shift()
@@ -240,7 +262,6 @@ class StagedTransfers implements Transfers {
     const task = this.run(job).finally(() => {
       this.active[kind]--
       this.running.delete(task)
-      if (this.jobs.size === 0) this.doneBytes = this.totalBytes = 0
       this.pump()
     })
     this.running.add(task)
@@ -250,6 +271,7 @@ class StagedTransfers implements Transfers {
     try {
       const content = job.sizeBytes <= smallBytes ? await this.bringSmall(job) : await this.bring(job)
       this.ready.set(job.hash, content)
+      if (this.jobs.get(job.hash) === job) this.count.done(job.hash)
       this.drop(job)
       if (job.places.size === 0) await this.discard(job.hash)
       else this.events.onReady([...job.places.values()].map((place) => ({ ...place, hash: job.hash })))
@@ -262,6 +284,7 @@ class StagedTransfers implements Transfers {
       this.retryLater(job)
       const known = asSkeinError(error)
       job.error = known
+      job.misses = known.details['isNowhere'] === true ? job.misses + 1 : 0
       if (!hasCode(known, 'cancelled')) this.events.onFailed([...job.places.values()])
     }
   }
@@ -272,10 +295,9 @@ class StagedTransfers implements Transfers {
     this.heldBytes += sizeBytes
     try {
       const local = await findLocal(this.parts, job)
-      if (local !== undefined) return local
-      const onProgress = (bytes: number): void => {
-        this.doneBytes += bytes
-      }
+      const found = local ?? (await this.parts.pushed?.expect(hash))
+      if (found !== undefined) return found
+      const onProgress = (bytes: number): void => this.count.got(job.hash, bytes)
       return await this.parts.fetchSmall({ hash, sizeBytes, signal: abort.signal, onProgress })
     } catch (error) {
       this.heldBytes -= sizeBytes
@@ -285,15 +307,27 @@ class StagedTransfers implements Transfers {
 
   private async bring(job: Job): Promise<string> {
     const { filesystem, fetch } = this.parts
-    const path = joinPath(stagingFolder, job.hash)
-    const there = await filesystem.lstat(path)
-    await using file = await filesystem.open(path, there === undefined ? 'create' : 'write')
-    if (!(await copyLocal(this.parts, job, file))) {
-      const onProgress = (bytes: number): void => {
-        this.doneBytes += bytes
-      }
-      await fetch({ hash: job.hash, sizeBytes: job.sizeBytes, signal: job.abort.signal, onProgress }, file)
+    const { hash, sizeBytes } = job
+    const path = joinPath(stagingFolder, hash)
+    const onProgress = (bytes: number): void => this.count.got(hash, bytes)
+    const wanted = { hash, sizeBytes, signal: job.abort.signal, onProgress }
+    let there = await filesystem.lstat(path)
+    // Longer than wanted: no beginning of it
+    if (there !== undefined && (there.size === 0 || there.size > sizeBytes)) {
+      await filesystem.unlink(path)
+      there = undefined
     }
+    if (there === undefined) {
+      if (await copyByThread(this.parts, { ...wanted, to: path })) return path
+      const [place] = job.places.values()
+      if (
+        place !== undefined &&
+        (await bringByDelta(this.env, this.parts, wanted, { oldPath: place.path, to: path }))
+      )
+        return path
+    }
+    await using file = await filesystem.open(path, there === undefined ? 'create' : 'write')
+    if (!(await copyLocal(this.parts, job, file))) await fetch(wanted, file)
     return path
   }
 
@@ -305,66 +339,5 @@ class StagedTransfers implements Transfers {
       this.pump()
     })
     this.timers.add(timer)
-  }
-}
-
-/** A small content that stands elsewhere in this folder, or in versions. */
-async function findLocal(parts: TransferParts, job: Job): Promise<Uint8Array | undefined> {
-  const kept = await parts.kept(job.hash)
-  if (kept?.byteLength === job.sizeBytes) return kept.slice()
-  for (const path of await localPaths(parts, job.hash)) {
-    try {
-      const small = await parts.filesystem.readSmall(path, job.sizeBytes)
-      if (small?.bytes.byteLength === job.sizeBytes && hashOf(small.bytes) === job.hash) return small.bytes
-    } catch (error) {
-      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
-    }
-  }
-  return undefined
-}
-
-/** The same content may stand elsewhere in this folder, or in versions: it costs no network. */
-async function copyLocal(parts: TransferParts, job: Job, file: BlobFile): Promise<boolean> {
-  const kept = job.sizeBytes <= limits.mergeBytes ? await parts.kept(job.hash) : undefined
-  if (kept !== undefined) {
-    await file.truncate(0)
-    await file.write(kept, 0)
-    return true
-  }
-  for (const path of await localPaths(parts, job.hash)) {
-    try {
-      await using from = await parts.filesystem.open(path, 'read')
-      await file.truncate(0)
-      if ((await copyContent(from, file)) === job.hash) return true
-      await file.truncate(0)
-    } catch (error) {
-      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
-    }
-  }
-  return false
-}
-
-async function localPaths(parts: TransferParts, hash: BlobHash): Promise<readonly string[]> {
-  const paths: string[] = []
-  for (const row of await parts.tree.rowsWithHash(hash)) {
-    const parent = parts.directories.pathOf(row.parentId)
-    if (parent === undefined) continue
-    const path = joinPath(parent, row.diskName)
-    const stat = await parts.filesystem.lstat(path)
-    if (stat !== undefined && sameSignature(stat, row)) paths.push(path)
-  }
-  return [...paths, ...(await parts.versions.find(hash))]
-}
-
-async function copyContent(from: BlobFile, to: BlobFile): Promise<BlobHash> {
-  const hasher = createBlobHasher()
-  const buffer = new Uint8Array(1024 * 1024)
-  for (let position = 0; ;) {
-    const got = await from.read(buffer, position)
-    const part = buffer.subarray(0, got)
-    hasher.update(part)
-    if (got > 0) await to.write(part, position)
-    position += got
-    if (got < buffer.byteLength) return hasher.digest()
   }
 }

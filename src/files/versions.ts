@@ -1,15 +1,20 @@
 /**
  * Old bytes of a folder, kept for 30 days in `.skein/versions/<day>/<name>~<id>~<hash>`: by hard link or rename, so they
- * cost no copying and no space of their own until the file is replaced. `info` files say where each one stood.
+ * cost no copying and no space of their own until the file is replaced. Beside each one `.where` says where it stood,
+ * when and why it was kept: `<path>`, then NUL and a line of JSON. What is no such line counts as not known.
  */
 import type { Clock } from '../base/clock.ts'
+import { isObject } from '../base/codec.ts'
 import { hasCode } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { Random } from '../base/random.ts'
 import { encodeId } from '../base/ids.ts'
 import {
   ensureDirectory,
+  type FileKind,
   type Filesystem,
+  isWithin,
   joinPath,
   nameOf,
   sameSignature,
@@ -17,33 +22,69 @@ import {
 } from './filesystem.ts'
 import { internalFolder } from './names.ts'
 
-export interface Version {
+/**
+ * Why bytes were kept: others replaced or deleted them, they were a conflict copy that a person resolved, went into a
+ * merge, or gave way to a restored version.
+ */
+export const keptCauses = ['replaced', 'deleted', 'conflict', 'merged', 'restored'] as const
+export type KeptCause = (typeof keptCauses)[number]
+
+/** What is written down with kept bytes. */
+export interface KeptAbout {
+  readonly cause: KeptCause
+  readonly nodeId?: string | undefined
+  /** Of these bytes; a version vector as text. */
+  readonly version?: string | undefined
+  /** Of what took their place. */
+  readonly by?: string | undefined
+}
+
+export interface Version extends KeptAbout {
+  /** Names it among the versions of a folder. */
+  readonly id: string
   /** Path of the kept file below the folder's root. */
   readonly kept: string
   /** Where it stood, as far as known. */
   readonly path: string
-  /** UTC day it was replaced or deleted, as 2026-11-21. */
+  /** UTC day it was kept, as 2026-11-21. */
   readonly day: string
+  /** When it was kept, by this device's clock; the start of the day where that is not known. */
+  readonly keptAtMs: number
+  readonly kind: FileKind
   readonly sizeBytes: number
+  /** When its bytes were last changed, as far as the disk knows. */
+  readonly mtimeNs: bigint
+  readonly hash: BlobHash | undefined
 }
 
 export interface Versions {
   /** Keeps the bytes at `path` while they stay there (hard link). @returns the kept path, or undefined where links do not exist. */
-  keepLink(path: string, hash: BlobHash | undefined): Promise<string | undefined>
+  keepLink(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string | undefined>
   /** Moves what is at `path`, if it is exactly `expected`, out of the way. @returns the kept path, undefined when it changed. */
-  keepMoved(path: string, expected: Signature, hash: BlobHash | undefined): Promise<string | undefined>
+  keepMoved(
+    path: string,
+    expected: Signature,
+    what: { readonly hash: BlobHash | undefined; readonly about: KeptAbout },
+  ): Promise<string | undefined>
   /** Keeps bytes that never stood on this disk, as if they had been replaced at `path`. */
-  keepBytes(path: string, bytes: Uint8Array, hash: BlobHash): Promise<void>
-  list(): Promise<readonly Version[]>
+  keepBytes(
+    path: string,
+    bytes: Uint8Array,
+    what: { readonly hash: BlobHash; readonly about: KeptAbout },
+  ): Promise<void>
+  /** Oldest first. @param below only what stood at this path or below it. */
+  list(below?: string): Promise<readonly Version[]>
   /** Kept paths whose content had this hash when it was kept: to be verified by whoever reads them. */
   find(hash: BlobHash): Promise<readonly string[]>
   /** Copies a kept version back to `path` if nothing is there. @throws `file.exists`. */
-  restore(version: Version, path: string): Promise<void>
-  /** Drops what is older than the limit. */
+  restore(version: Pick<Version, 'kept'>, path: string): Promise<void>
+  /** Drops what is older than the limit, then the oldest while there is more than the limit of bytes. */
   expire(): Promise<void>
 }
 
-const keptDays = 30
+const dayMs = 86_400_000
+/** However full, what was kept within this stays: a flood of changes must not wash away what it replaced. */
+const safeMs = dayMs
 const infoSuffix = '.where'
 export const versionsFolder = `${internalFolder}/versions`
 
@@ -64,8 +105,8 @@ class FolderVersions implements Versions {
     this.random = random
   }
 
-  async keepLink(path: string, hash: BlobHash | undefined): Promise<string | undefined> {
-    const kept = await this.slot(path, hash)
+  async keepLink(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string | undefined> {
+    const kept = await this.slot(path, hash, about)
     try {
       await this.filesystem.link(path, kept)
       return kept
@@ -79,11 +120,11 @@ class FolderVersions implements Versions {
   async keepMoved(
     path: string,
     expected: Signature,
-    hash: BlobHash | undefined,
+    { hash, about }: { readonly hash: BlobHash | undefined; readonly about: KeptAbout },
   ): Promise<string | undefined> {
     const now = await this.filesystem.lstat(path)
     if (now === undefined || !sameSignature(now, expected)) return undefined
-    const kept = await this.slot(path, hash)
+    const kept = await this.slot(path, hash, about)
     const isMoved = await this.filesystem.renameIf(path, kept, undefined)
     const moved = await this.filesystem.lstat(kept)
     // Somebody put another file there after the look: it goes back to where it was
@@ -93,25 +134,34 @@ class FolderVersions implements Versions {
     return undefined
   }
 
-  async keepBytes(path: string, bytes: Uint8Array, hash: BlobHash): Promise<void> {
-    const kept = await this.slot(path, hash)
+  async keepBytes(
+    path: string,
+    bytes: Uint8Array,
+    { hash, about }: { readonly hash: BlobHash; readonly about: KeptAbout },
+  ): Promise<void> {
+    const kept = await this.slot(path, hash, about)
     await using file = await this.filesystem.open(kept, 'create')
     await file.write(bytes, 0)
     await file.sync()
   }
 
-  async list(): Promise<readonly Version[]> {
+  async list(below = ''): Promise<readonly Version[]> {
     const found: Version[] = []
     for (const day of await this.days()) {
       const folder = joinPath(versionsFolder, day)
       for (const { name, stat } of await this.filesystem.readDirectory(folder)) {
         if (stat === undefined || name.endsWith(infoSuffix)) continue
         const kept = joinPath(folder, name)
-        const path = await readInfo(this.filesystem, `${kept}${infoSuffix}`)
-        found.push({ kept, path, day, sizeBytes: stat.size })
+        const info = await readInfo(this.filesystem, `${kept}${infoSuffix}`)
+        if (!isWithin(info.path, below)) continue
+        const [id = '', hash = ''] = name.split('~').slice(-2)
+        const { kind, size, mtimeNs } = stat
+        const keptAtMs = info.keptAtMs ?? Date.parse(`${day}T00:00:00Z`)
+        const contentHash = isBlobHash(hash) ? hash : undefined
+        found.push({ ...info, id, kept, day, keptAtMs, kind, sizeBytes: size, mtimeNs, hash: contentHash })
       }
     }
-    return found
+    return found.sort((a, b) => a.keptAtMs - b.keptAtMs || (a.id < b.id ? -1 : 1))
   }
 
   async find(hash: BlobHash): Promise<readonly string[]> {
@@ -139,7 +189,7 @@ class FolderVersions implements Versions {
     return byHash
   }
 
-  async restore(version: Version, path: string): Promise<void> {
+  async restore(version: Pick<Version, 'kept'>, path: string): Promise<void> {
     const { filesystem } = this
     const kept = await filesystem.lstat(version.kept)
     if (kept?.kind === 'symlink') {
@@ -161,19 +211,33 @@ class FolderVersions implements Versions {
   }
 
   async expire(): Promise<void> {
-    const oldest = dayOf(this.clock.nowMs() - keptDays * 86_400_000)
+    const nowMs = this.clock.nowMs()
+    const oldest = dayOf(nowMs - limits.versionDays * dayMs)
+    const left: { readonly kept: string; readonly sizeBytes: number; readonly keptAtMs: number }[] = []
+    let totalBytes = 0
     for (const day of await this.days()) {
-      if (day >= oldest) continue
       const folder = joinPath(versionsFolder, day)
-      for (const { name } of await this.filesystem.readDirectory(folder)) {
-        await this.filesystem.unlink(joinPath(folder, name))
+      for (const { name, stat } of await this.filesystem.readDirectory(folder)) {
+        const kept = joinPath(folder, name)
+        if (day < oldest) await this.filesystem.unlink(kept)
+        else if (stat !== undefined && name.endsWith(infoSuffix)) {
+          const keptAtMs = Number(stat.mtimeNs / 1_000_000n)
+          left.push({ kept: kept.slice(0, -infoSuffix.length), sizeBytes: 0, keptAtMs })
+        } else totalBytes += stat?.size ?? 0
       }
-      await this.filesystem.removeDirectory(folder)
+      if (day < oldest) await this.filesystem.removeDirectory(folder)
+    }
+    left.sort((a, b) => a.keptAtMs - b.keptAtMs)
+    for (const { kept, keptAtMs } of left) {
+      if (totalBytes <= limits.versionBytes || nowMs - keptAtMs < safeMs) break
+      totalBytes -= (await this.filesystem.lstat(kept))?.size ?? 0
+      await this.filesystem.unlink(kept)
+      await this.dropInfo(kept)
     }
   }
 
   /** A free name for the bytes of `path`, with its info file written. */
-  private async slot(path: string, hash: BlobHash | undefined): Promise<string> {
+  private async slot(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string> {
     const folder = joinPath(versionsFolder, dayOf(this.clock.nowMs()))
     if ((await this.filesystem.lstat(folder)) === undefined) {
       for (const directory of [internalFolder, versionsFolder, folder]) {
@@ -183,8 +247,10 @@ class FolderVersions implements Versions {
     // The name is shortened so that the suffix always fits 255 bytes; the info file has all of the path
     const unique = encodeId(this.random.bytes(16)).slice(0, 12)
     const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}~${hash ?? ''}`)
-    const info = { mode: 0o600, mtimeNs: BigInt(Math.round(this.clock.nowMs())) * 1_000_000n }
-    await this.filesystem.createSmall(`${kept}${infoSuffix}`, new TextEncoder().encode(path), info)
+    const nowMs = Math.round(this.clock.nowMs())
+    const info = new TextEncoder().encode(`${path}\0${JSON.stringify({ atMs: nowMs, ...about })}`)
+    const file = { mode: 0o600, mtimeNs: BigInt(nowMs) * 1_000_000n }
+    await this.filesystem.createSmall(`${kept}${infoSuffix}`, info, file)
     if (this.byHash !== undefined) noteHash(await this.byHash, kept)
     return kept
   }
@@ -210,13 +276,43 @@ function noteHash(byHash: Map<string, string[]>, kept: string): void {
 
 const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
-async function readInfo(filesystem: Filesystem, path: string): Promise<string> {
+interface KeptInfo extends KeptAbout {
+  readonly path: string
+  readonly keptAtMs: number | undefined
+}
+
+async function readInfo(filesystem: Filesystem, path: string): Promise<KeptInfo> {
   const stat = await filesystem.lstat(path)
-  if (stat?.kind !== 'file') return ''
+  if (stat?.kind !== 'file') return { path: '', cause: 'replaced', keptAtMs: undefined }
   await using info = await filesystem.open(path, 'read')
   const bytes = new Uint8Array(Math.min(stat.size, 65_536))
   await info.read(bytes, 0)
-  return new TextDecoder().decode(bytes)
+  const [stood = '', about = ''] = new TextDecoder().decode(bytes).split('\0')
+  return { path: stood, ...parseAbout(about) }
+}
+
+/** Lies on a disk that others may write to: whatever is not as it should be is left out. */
+function parseAbout(line: string): Omit<KeptInfo, 'path'> {
+  let fields: unknown
+  try {
+    fields = JSON.parse(line)
+  } catch {
+    // because: versions of earlier runs have no such line
+    fields = undefined
+  }
+  if (!isObject(fields)) return { cause: 'replaced', keptAtMs: undefined }
+  const { cause, atMs } = fields
+  const textOf = (name: string): string | undefined => {
+    const value = fields[name]
+    return typeof value === 'string' && value.length <= 1_024 ? value : undefined
+  }
+  return {
+    cause: keptCauses.find((known) => known === cause) ?? 'replaced',
+    keptAtMs: typeof atMs === 'number' && Number.isSafeInteger(atMs) ? atMs : undefined,
+    nodeId: textOf('nodeId'),
+    version: textOf('version'),
+    by: textOf('by'),
+  }
 }
 
 function shorten(name: string): string {

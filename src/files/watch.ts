@@ -9,10 +9,11 @@
 import type { Env } from '../base/env.ts'
 import { hasCode } from '../base/errors.ts'
 import { errorFields } from '../base/log.ts'
-import { type Filesystem, isWithin, parentOf, type WatchEvent } from './filesystem.ts'
+import { type Filesystem, isWithin, nameOf, parentOf, type WatchEvent } from './filesystem.ts'
 
 export interface WatchHints {
-  onDirty(directory: string): void
+  /** @param name the entry that it is about, where that is known. */
+  onDirty(directory: string, name?: string): void
   onSuspectAll(): void
 }
 
@@ -145,7 +146,12 @@ class DirectoryWatcher implements Watcher {
     if (this.isDisposed) return
     this.countEvent()
     if (event.kind === 'ended') this.hints.onDirty(parentOf(directory))
-    else if (!this.filesystem.watchesTrees) this.hints.onDirty(directory)
+    else if (directory !== '' && !this.filesystem.watchesTrees && event.name === nameOf(directory)) {
+      // So inotify tells the end of the directory itself, or a change of an entry of its own name: it is watched anew
+      this.forget(directory)
+      this.hints.onDirty(directory)
+      this.hints.onDirty(parentOf(directory))
+    } else if (!this.filesystem.watchesTrees) this.hints.onDirty(directory, event.name)
     else if (event.name === undefined) this.hints.onSuspectAll()
     else this.hints.onDirty(parentOf(event.name))
   }

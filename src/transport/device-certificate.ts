@@ -7,11 +7,12 @@
  * Ours are valid at any time: a board without a clock of its own starts in 1970, and the validity of a certificate that
  * its holder signed itself proves nothing. For the same reason that of others is not looked at.
  */
-import { generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import { publicKeyFromProtobuf, publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PeerId, PrivateKey } from '@libp2p/interface'
 import { peerIdFromPublicKey } from '@libp2p/peer-id'
 import { SkeinError } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
 import { der, derTag, readDer, readDerSequence } from './der.ts'
 
 export interface DeviceCertificate {
@@ -37,7 +38,10 @@ const always = der(
 /** More than any certificate of a device has; OpenSSL has read it by then. */
 const maxCertificateBytes = 8 * 1024
 
-export async function createDeviceCertificate(privateKey: PrivateKey): Promise<DeviceCertificate> {
+export async function createDeviceCertificate(
+  random: Random,
+  privateKey: PrivateKey,
+): Promise<DeviceCertificate> {
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const subjectKey = pair.publicKey.export({ type: 'spki', format: 'der' })
   const signature = await privateKey.sign(Buffer.concat([signedText, subjectKey]))
@@ -46,7 +50,7 @@ export async function createDeviceCertificate(privateKey: PrivateKey): Promise<D
     der(derTag.octetString, publicKeyToProtobuf(privateKey.publicKey)),
     der(derTag.octetString, signature),
   )
-  const serial = randomBytes(16)
+  const serial = random.bytes(16)
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40 // positive, and not shortened by leading zeros
   const noName = der(derTag.sequence)
   const body = der(

@@ -116,7 +116,7 @@ async function createNode(
   const { table, register } = parts
   const monotonicMs = (): number => env.clock.monotonicMs()
   const tls = tlsTransport({
-    identity: await createTlsIdentity(privateKey),
+    identity: await createTlsIdentity(env.random, privateKey),
     muxerFactory: lazyYamux(limits.bulkWindowBytes, monotonicMs)(),
     admission: table.admission,
     monotonicMs,

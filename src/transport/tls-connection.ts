@@ -10,6 +10,7 @@ import { AbstractMultiaddrConnection } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { DirectSource } from './lazy-yamux.ts'
+import { createSocketGarbage } from './socket-garbage.ts'
 
 /** Bytes the socket holds before we say stop: one large frame, while the kernel sends the one before. */
 const tlsBufferBytes = 256 * 1024
@@ -28,6 +29,7 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
   readonly rawSocket: Socket
   #sink: ((bytes: Uint8Array) => void) | undefined
   #isCorked = false
+  readonly #noteGarbage = createSocketGarbage()
 
   constructor(init: TlsConnectionInit) {
     super({ remoteAddr: init.remoteAddr, direction: init.direction, log: init.log })
@@ -50,6 +52,7 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
   }
 
   override onData(data: Uint8Array): void {
+    this.#noteGarbage(data.byteLength)
     if (this.#sink === undefined || this.readBufferLength > 0) super.onData(data)
     else if (this.status === 'open') this.#sink(data)
   }

@@ -7,14 +7,18 @@ import { readFileSync } from 'node:fs'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import type { PeerId, PrivateKey } from '@libp2p/interface'
 import { SkeinError } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
 import { createDeviceCertificate, verifyDeviceCertificate } from './device-certificate.ts'
 
 /** Both sides must offer it: TLS with a libp2p certificate, yamux inside, without further negotiation. */
 export const tlsProtocol = 'skein-yamux/1'
 
 /** Options of both roles. The certificate is made once for the life of the host. */
-export async function createTlsIdentity(privateKey: PrivateKey): Promise<SecureContextOptions> {
-  const { cert, key } = await createDeviceCertificate(privateKey)
+export async function createTlsIdentity(
+  random: Random,
+  privateKey: PrivateKey,
+): Promise<SecureContextOptions> {
+  const { cert, key } = await createDeviceCertificate(random, privateKey)
   return {
     cert,
     key,

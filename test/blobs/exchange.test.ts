@@ -5,7 +5,7 @@ import { newDeviceId } from '../../src/base/ids.ts'
 import { limits } from '../../src/base/limits.ts'
 import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { createSeededRandom } from '../../src/base/random.ts'
-import type { BlobFile } from '../../src/blobs/download.ts'
+import type { BlobFile } from '../../src/blobs/wanted.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
 import { type BlobHash, hashFromText, hashOf } from '../../src/blobs/hash.ts'
 import { decodeFrames, encodeFrame } from '../../src/blobs/wire.ts'
@@ -230,6 +230,12 @@ describe('blob wire format', () => {
     expect(hex(encodeFrame({ kind: 'want', request: 7, hash, offset: 2 ** 33 }))).toBe(
       `010000000700000028${Buffer.from(hashFromText(hash)).toString('hex')}0000000200000000`,
     )
+    expect(hex(encodeFrame({ kind: 'want', request: 7, hash, offset: 2 ** 33, length: 2 ** 20 }))).toBe(
+      `010000000700000030${Buffer.from(hashFromText(hash)).toString('hex')}00000002000000000000000000100000`,
+    )
+    expect(hex(encodeFrame({ kind: 'list', request: 9, hash }))).toBe(
+      `100000000900000020${Buffer.from(hashFromText(hash)).toString('hex')}`,
+    )
     expect(hex(encodeFrame({ kind: 'cancel', request: 1 }))).toBe('020000000100000000')
     expect(hex(encodeFrame({ kind: 'found', request: 1, sizeBytes: 258 }))).toBe(
       '0300000001000000080000000000000102',
@@ -261,6 +267,11 @@ describe('blob wire format', () => {
       '030000000100000008ffffffffffffffff',
       '01000000010000000400000000',
       '04ffffffffffffffff00',
+      `010000000100000030${'00'.repeat(40)}0000000000000000`, // a range of nothing
+      `010000000100000030${'00'.repeat(40)}0000000000100001`, // longer than one read
+      `010000000100000030${'00'.repeat(40)}0020000000000000`, // 2^53
+      `010000000100000030${'00'.repeat(40)}ffffffffffffffff`,
+      `10000000010000001f${'00'.repeat(31)}`, // a hash cut short
     ]
     for (const hex of bad) expect(() => decodeFrames(Buffer.from(hex, 'hex')), hex).toThrowError(/blob/)
   })

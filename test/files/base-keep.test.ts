@@ -39,6 +39,19 @@ describe('the keep of merge bases', () => {
     expect((await filesystem.readDirectory('.skein/bases')).length).toBe(1)
   })
 
+  test('knows a note at once, also while there is no time to write it down', async () => {
+    const filesystem = createMemoryFilesystem()
+    await using keep = await open(filesystem)
+    const { hash } = content('one')
+    const notes = [{ nodeId: 'n', version: 'v:1', hash }]
+    keep.note(notes)
+    expect(await keep.contentOf('n', 'v:1')).toBe(hash)
+    expect(await filesystem.lstat('.skein/bases')).toBeUndefined()
+    await keep.add([], notes)
+    await using again = await open(filesystem)
+    expect(await again.contentOf('n', 'v:1')).toBe(hash)
+  })
+
   test('a torn or damaged entry is as good as none, what comes after is kept', async () => {
     const filesystem = createMemoryFilesystem()
     const [one, two, three] = [content('one'), content('two'), content('three')]

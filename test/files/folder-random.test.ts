@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createSeededRandom, randomBelow, type Random } from '../../src/base/random.ts'
 import { converged, createPair, type Device, picture, until } from '../support/two-folders.ts'
+import { unsteady } from '../support/unsteady-filesystem.ts'
 
 const pick = <T>(random: Random, from: readonly T[]): T | undefined => from[randomBelow(random, from.length)]
 const ignoreMissing = (error: NodeJS.ErrnoException): void => {
@@ -52,14 +53,20 @@ async function keptContents(devices: readonly Device[]): Promise<ReadonlySet<str
   return all
 }
 
-const seeds = (process.env['SKEIN_SEEDS'] ?? '1,2,3').split(',').map(Number)
+// 104: a move by others met a deletion here. 105: rows left of a vanished directory. 106: a change in a directory that was
+// new itself. 114: a second write in the moment of the first look. 117: a directory under a file's row. 189: moved before
+// its bytes came. All stalled, or stood still with different trees
+const seeds = (process.env['SKEIN_SEEDS'] ?? '1,2,3,104,105,106,114,117,189').split(',').map(Number)
 
 describe('random histories on two devices, apart and together', () => {
   test.each(seeds)(
     'seed %i: both end up equal, and no content that stood on a disk is lost',
     async (seed) => {
       const random = createSeededRandom(seed)
-      await using pair = await createPair({ brake: { minCount: 10_000, maxShare: 1, windowMs: 1 } })
+      await using pair = await createPair(
+        { brake: { minCount: 10_000, maxShare: 1, windowMs: 1 } },
+        (plain) => unsteady(plain, createSeededRandom(seed + 1_000_000)),
+      )
       const { a, b, link } = pair
       let number = 0
       for (let round = 0; round < 4; round++) {

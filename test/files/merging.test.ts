@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { newSpaceId } from '../../src/base/ids.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
+import { hashOf } from '../../src/blobs/hash.ts'
 import type { FolderOptions } from '../../src/files/folder.ts'
 import {
   converged,
@@ -300,6 +301,35 @@ describe('three writers', () => {
       new Set([text({ 1: 'edited on a' }), text({ 6: 'edited on b' })]),
     )
     expect(await picture(a.root)).toEqual(all)
+  })
+
+  test('nobody has the base, until a file with that content comes: merged by itself, no device has to come', async () => {
+    await using pair = await createPair()
+    const { a, b, link } = pair
+    await writeFile(join(a.root, 'notes.txt'), text())
+    await converged([a, b])
+    await link.cut()
+    for (const device of [a, b]) {
+      await device.stop()
+      await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
+      await rm(join(device.root, '.skein/versions'), { recursive: true, force: true })
+    }
+    await writeFile(join(a.root, 'notes.txt'), text({ 1: 'edited on a' }))
+    await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
+    for (const device of [a, b]) await device.restart()
+    await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
+    await link.heal()
+    expect(Object.keys(await converged([a, b]))).toHaveLength(2)
+    const hash = hashOf(new TextEncoder().encode(text()))
+    expect(a.folder.mergeWaits()).toMatchObject([{ path: 'notes.txt', waitsFor: hash }])
+    await writeFile(join(b.root, 'from a backup.txt'), text())
+    await until(
+      () => readdir(a.root).then((names) => !names.some((name) => name.includes('conflict'))),
+      [a, b],
+    )
+    expect(Object.keys(await converged([a, b]))).toEqual(['from a backup.txt', 'notes.txt'])
+    expect(await content(a, 'notes.txt')).toBe(text({ 1: 'edited on a', 6: 'edited on b' }))
+    await until(() => a.folder.mergeWaits().length === 0, [a, b])
   })
 
   test('merged by two devices at once while a third stays away: it catches up, nothing goes to and fro', async () => {

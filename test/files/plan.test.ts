@@ -137,6 +137,38 @@ describe('planPlace', () => {
       'forget',
     ],
     [
+      'deleted here, shown under another name because something else took its own',
+      {
+        row: row(file('a')),
+        disk: absent,
+        own: entry(file('a'), 'v1', 'x (conflict)'),
+        here: entry(directory, 'v9', 'x', 'other'),
+        isPlacedHere: true,
+      },
+      'delete',
+    ],
+    [
+      'deleted here, edited by others and shown under another name',
+      {
+        row: row(file('a')),
+        disk: absent,
+        own: entry(file('b'), 'v2', 'x (conflict)'),
+        here: undefined,
+        isPlacedHere: true,
+      },
+      'forget',
+    ],
+    [
+      'deleted here, under another node since a split',
+      { row: row(file('a')), disk: absent, own: undefined, here: entry(file('a'), 'v1', 'x', 'other') },
+      'delete',
+    ],
+    [
+      'deleted here, the same bytes came anew from others',
+      { row: row(file('a')), disk: absent, own: undefined, here: entry(file('a'), 'v9', 'x', 'other') },
+      'forget',
+    ],
+    [
       'edited here',
       { row: row(file('a')), disk: present(file('b')), own: entry(file('a')), here: entry(file('a')) },
       'edit',
@@ -186,6 +218,15 @@ describe('planPlace', () => {
     expect(planPlace(place).kind).toBe(expected)
   })
 
+  test('a file that gave way here to a directory that others have there too is deleted in the document', () => {
+    const here = entry(directory, 'v9', 'x', 'other')
+    const place = { row: row(file('a')), disk: present(directory), here }
+    const own = entry(file('a'), 'v1', 'x (conflict)')
+    expect(planPlace({ ...place, own })).toEqual({ kind: 'adopt', entry: here, deletesOld: true })
+    const edited = entry(file('b'), 'v2', 'x (conflict)')
+    expect(planPlace({ ...place, own: edited })).toEqual({ kind: 'adopt', entry: here, deletesOld: false })
+  })
+
   test('a file that became a directory here but was edited by others is not deleted in the document', () => {
     expect(
       planPlace({
@@ -229,6 +270,7 @@ const anyPlace: fc.Arbitrary<Place> = fc
       anyEntry.filter((it) => it.name === 'x'),
       { nil: undefined },
     ),
+    isPlacedHere: fc.boolean(),
   })
   .filter(
     ({ row: known, disk }) =>
@@ -267,8 +309,27 @@ describe('planPlace, any three trees', () => {
     fc.assert(
       fc.property(anyPlace, (place) => {
         const action = planPlace(place)
-        if (action.kind === 'delete' || (action.kind === 'recreate' && action.deletesOld))
-          expect(place.own?.version).toBe(place.row?.version)
+        const deletesOld =
+          (action.kind === 'recreate' || action.kind === 'adopt') && action.deletesOld === true
+        if (deletesOld) expect(place.own?.version).toBe(place.row?.version)
+        if (action.kind !== 'delete') return
+        const deleted = [place.own, place.here].find((one) => one?.nodeId === action.nodeId)
+        expect(deleted?.version).toBe(place.row?.version)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('a version whose bytes leave the disk does not stay in the document, unless others moved it', () => {
+    fc.assert(
+      fc.property(anyPlace, (place) => {
+        const { row: known, own, disk } = place
+        if (known === undefined || disk.state === 'same' || own?.version !== known.version) return
+        const isMoved = own.name !== known.name && place.isPlacedHere !== true
+        const action = planPlace(place)
+        if (disk.state === 'absent') expect(action.kind).toBe(isMoved ? 'forget' : 'delete')
+        else if (action.kind === 'adopt' || action.kind === 'recreate') expect(action.deletesOld).toBe(true)
+        else expect(action.kind).toBe('edit')
       }),
       { numRuns: 5_000 },
     )

@@ -20,7 +20,8 @@ import { openStore, type Store } from '../../src/crdt/store.ts'
 import { formatVector } from '../../src/crdt/version-vector.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
-import { createFolder, type Folder, type FolderOptions, type FolderStatus } from '../../src/files/folder.ts'
+import { createFolder, type Folder, type FolderOptions } from '../../src/files/folder.ts'
+import type { FolderStatus } from '../../src/files/folder-status.ts'
 import { createHashWorkers } from '../../src/files/hash-workers.ts'
 import { createNodeFilesystem } from '../../src/files/node-filesystem.ts'
 import { createSpaceFolderTree } from '../../src/files/space-folder-tree.ts'
@@ -63,6 +64,8 @@ export async function createDevice(
         filesystem: around(createNodeFilesystem(root)),
         fetch: (wanted, file) => exchange.fetch(wanted, file),
         fetchSmall: (wanted) => exchange.fetchSmall(wanted),
+        partial: exchange,
+        push: exchange.push.open(spaceId, { mayRead: () => true, mayWrite: () => true }),
         workers: createHashWorkers(root),
       },
       { deleteGraceMs: 100, ...options },
@@ -145,7 +148,10 @@ export async function linkDevices(a: Device, b: Device): Promise<Link> {
       const [left, right] = createMemoryChannelPair('blobs')
       a.exchange.attach(b.id, left)
       b.exchange.attach(a.id, right)
-      ends = [left, right]
+      const [pushLeft, pushRight] = createMemoryChannelPair('push')
+      a.exchange.push.attach(b.id, pushLeft)
+      b.exchange.push.attach(a.id, pushRight)
+      ends = [left, right, pushLeft, pushRight]
       for (const flush of flushes) await flush()
     },
   }
@@ -276,10 +282,13 @@ export interface Pair extends AsyncDisposable {
   readonly link: Link
 }
 
-export async function createPair(options: FolderOptions = {}): Promise<Pair> {
+export async function createPair(
+  options: FolderOptions = {},
+  wrap?: (filesystem: Filesystem) => Filesystem,
+): Promise<Pair> {
   const spaceId = newSpaceId(createSystemRandom())
-  const a = await createDevice(spaceId, options)
-  const b = await createDevice(spaceId, options)
+  const a = await createDevice(spaceId, options, wrap)
+  const b = await createDevice(spaceId, options, wrap)
   const link = await linkDevices(a, b)
   return {
     a,

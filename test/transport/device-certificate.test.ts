@@ -4,17 +4,19 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { generateCertificate, verifyPeerCertificate } from '@libp2p/tls/utils'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { createSystemEnv } from '../../src/base/env.ts'
 import { SkeinError } from '../../src/base/errors.ts'
 import { der, derTag, readDer, readDerSequence } from '../../src/transport/der.ts'
 import { createDeviceCertificate, verifyDeviceCertificate } from '../../src/transport/device-certificate.ts'
 
+const { random } = createSystemEnv()
 const rawOf = (pem: string): Uint8Array => new Uint8Array(new X509Certificate(pem).raw)
 
 describe('device certificate', () => {
   test('ours convinces libp2p, and libp2p’s convinces us', async () => {
     const privateKey = await generateKeyPair('Ed25519')
     const peerId = peerIdFromPrivateKey(privateKey)
-    const ours = rawOf((await createDeviceCertificate(privateKey)).cert)
+    const ours = rawOf((await createDeviceCertificate(random, privateKey)).cert)
     expect((await verifyPeerCertificate(ours)).equals(peerId)).toBe(true)
     expect((await verifyDeviceCertificate(ours)).equals(peerId)).toBe(true)
     const theirs = rawOf((await generateCertificate(privateKey)).cert)
@@ -22,7 +24,7 @@ describe('device certificate', () => {
   })
 
   test('ours is valid whatever the clock of the other side says', async () => {
-    const { cert } = await createDeviceCertificate(await generateKeyPair('Ed25519'))
+    const { cert } = await createDeviceCertificate(random, await generateKeyPair('Ed25519'))
     const { validFromDate, validToDate } = new X509Certificate(cert)
     expect(validFromDate.getTime()).toBe(0)
     expect(validToDate.getUTCFullYear()).toBe(9999)
@@ -30,15 +32,18 @@ describe('device certificate', () => {
 
   test('two are never alike', async () => {
     const privateKey = await generateKeyPair('Ed25519')
-    const [one, two] = [await createDeviceCertificate(privateKey), await createDeviceCertificate(privateKey)]
+    const [one, two] = [
+      await createDeviceCertificate(random, privateKey),
+      await createDeviceCertificate(random, privateKey),
+    ]
     expect(one.key).not.toBe(two.key)
     expect(new X509Certificate(one.cert).serialNumber).not.toBe(new X509Certificate(two.cert).serialNumber)
   })
 
   test('the extension of one device does not fit the certificate of another', async () => {
     const [victim, attacker] = [await generateKeyPair('Ed25519'), await generateKeyPair('Ed25519')]
-    const stolen = rawOf((await createDeviceCertificate(victim)).cert)
-    const own = rawOf((await createDeviceCertificate(attacker)).cert)
+    const stolen = rawOf((await createDeviceCertificate(random, victim)).cert)
+    const own = rawOf((await createDeviceCertificate(random, attacker)).cert)
     // The same lengths throughout: the victim's device key and signature in the place of the attacker's
     const marker = Buffer.from([0x08, 0x01, 0x12, 0x20])
     const [from, to] = [Buffer.from(stolen).indexOf(marker), Buffer.from(own).indexOf(marker)]
@@ -50,7 +55,7 @@ describe('device certificate', () => {
 
   test('another kind of key, no certificate at all, and one that is too long are refused', async () => {
     const secp = rawOf((await generateCertificate(await generateKeyPair('secp256k1'))).cert)
-    const good = rawOf((await createDeviceCertificate(await generateKeyPair('Ed25519'))).cert)
+    const good = rawOf((await createDeviceCertificate(random, await generateKeyPair('Ed25519'))).cert)
     for (const bytes of [secp, new Uint8Array(0), new Uint8Array(9_000), Buffer.concat([good, good])]) {
       await expect(verifyDeviceCertificate(bytes)).rejects.toMatchObject({ code: 'auth.invalid' })
     }
@@ -58,7 +63,7 @@ describe('device certificate', () => {
 
   test('a changed byte anywhere is refused, and what is not refused names the same device', async () => {
     const privateKey = await generateKeyPair('Ed25519')
-    const good = rawOf((await createDeviceCertificate(privateKey)).cert)
+    const good = rawOf((await createDeviceCertificate(random, privateKey)).cert)
     const peerId = peerIdFromPrivateKey(privateKey)
     for (let index = 0; index < good.byteLength; index++) {
       for (const change of [0x01, 0x80, 0xff]) {

@@ -1,0 +1,51 @@
+/** What a change of rows means for the synced directories in memory and for their watches. */
+import type { Collected } from './collect.ts'
+import type { Directories } from './directories.ts'
+import type { RowChange, SyncedRow } from './folder-tree.ts'
+import type { Watcher } from './watch.ts'
+
+export interface DirectoryPlace {
+  readonly directories: Directories
+  readonly watcher: Pick<Watcher, 'remove'>
+}
+
+export function applyToDirectories(place: DirectoryPlace, change: RowChange): void {
+  const { directories, watcher } = place
+  if (change.kind === 'put') {
+    const { kind, parentId, name } = change.row
+    if (parentId === '') return
+    if (kind !== 'directory') {
+      // A directory that vanished from this place before anything was decided about it
+      const gone = directories.idAt(parentId, name)
+      if (gone !== undefined) removeDirectory(place, { parentId, name, nodeId: gone })
+      return
+    }
+    const before = directories.pathOf(change.row.nodeId)
+    directories.put(change.row)
+    if (before !== undefined && before !== directories.pathOf(change.row.nodeId)) watcher.remove(before)
+    return
+  }
+  removeDirectory(place, change)
+}
+
+function removeDirectory(
+  { directories, watcher }: DirectoryPlace,
+  { parentId, name, nodeId }: Pick<SyncedRow, 'parentId' | 'name' | 'nodeId'>,
+): void {
+  const path = directories.pathOf(nodeId)
+  const isGone = directories.remove(parentId, name, nodeId)
+  if (isGone && path !== undefined) watcher.remove(path)
+}
+
+/** Each directory that is gone is told once, or one whose deletion is held back would never let the folder rest. */
+export function createNewlyGone(
+  directories: Pick<Directories, 'pathOf'>,
+): (round: Pick<Collected, 'gone' | 'scanned'>) => readonly string[] {
+  const told = new Set<string>()
+  return ({ gone, scanned }) => {
+    const fresh = gone.filter((id) => !told.has(id))
+    for (const id of told) if (scanned.has(id) || directories.pathOf(id) === undefined) told.delete(id)
+    for (const id of fresh) told.add(id)
+    return fresh
+  }
+}

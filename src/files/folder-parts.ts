@@ -1,0 +1,27 @@
+/** What a folder is made of: its trees, its disk, and the ways contents come and go. */
+import type { SpaceId } from '../base/ids.ts'
+import type { SpacePush } from '../blobs/push.ts'
+import type { Filesystem } from './filesystem.ts'
+import type { FolderTree } from './folder-tree.ts'
+import type { HashWorkers } from './hash-workers.ts'
+import type { MergeWorkers } from './merge-workers.ts'
+import type { PartialContents } from './delta.ts'
+import type { FetchContent, FetchSmall } from './transfers.ts'
+
+export interface FolderParts {
+  readonly spaceId: SpaceId
+  readonly tree: FolderTree
+  readonly filesystem: Filesystem
+  /** From any other device, into staging. */
+  readonly fetch: FetchContent
+  /** The same for small contents, into memory. */
+  readonly fetchSmall: FetchSmall
+  /** Small contents sent before they are asked for. The folder ends it. */
+  readonly push?: SpacePush
+  /** Parts of large contents, where the place holds an earlier version. */
+  readonly partial?: PartialContents
+  /** Threads for large files; without them everything is hashed here. The folder ends them. */
+  readonly workers?: HashWorkers
+  /** Where merges run that are not small; a thread of its own when left out. The folder ends it. */
+  readonly merges?: MergeWorkers
+}

@@ -1,0 +1,22 @@
+/** What a shared folder says of itself: for the peer's status, for waiting until it is in sync, for tests. */
+import type { Problem, ProblemText } from './problems.ts'
+import type { TransferProgress } from './transfer-progress.ts'
+
+export type FolderState = 'starting' | 'working' | 'in-sync' | 'waiting' | 'paused' | 'stopped'
+
+export interface FolderStatus {
+  /** 'waiting': something is missing or held back, see problems and heldDeletions; 'stopped': see stoppedBy. */
+  readonly state: FolderState
+  readonly files: number
+  readonly bytes: number
+  readonly directories: number
+  /** Contents still to come, and how far that is. */
+  readonly transfers: TransferProgress
+  readonly problems: readonly Problem[]
+  /** Deletions that wait for a person: `allowDeletions` or `undoDeletions`. */
+  readonly heldDeletions: number
+  readonly stoppedBy: ProblemText | undefined
+  readonly watching: { readonly native: number; readonly polled: number }
+  /** Rounds that changed something, ever: stands still when in sync. */
+  readonly rounds: number
+}

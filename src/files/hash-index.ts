@@ -1,0 +1,50 @@
+/**
+ * Places by content hash. About 160 bytes a file, the price of asking no scan of the store for it. Texts cut out of a row
+ * keep the whole row in memory, which made it 480: what is kept are the first 72 bits of a hash (whoever asks compares
+ * the row itself) and a copy of the path.
+ */
+
+export interface HashIndex {
+  /** @param hash undefined: nothing stands there any more. */
+  put(path: string, hash: string | undefined): void
+  /** Places whose content may have this hash. */
+  paths(hash: string): readonly string[]
+}
+
+/** So short that the engine copies it. */
+const keptCharacters = 12
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export function createHashIndex(): HashIndex {
+  const hashOfPath = new Map<string, string>()
+  const pathsOfHash = new Map<string, string | Set<string>>()
+  const remove = (path: string): void => {
+    const hash = hashOfPath.get(path)
+    if (hash === undefined) return
+    hashOfPath.delete(path)
+    const paths = pathsOfHash.get(hash)
+    if (paths instanceof Set) paths.delete(path)
+    else if (paths === path) pathsOfHash.delete(hash)
+    if (paths instanceof Set && paths.size === 0) pathsOfHash.delete(hash)
+  }
+  return {
+    put(place, wholeHash) {
+      const hash = wholeHash?.slice(0, keptCharacters)
+      if (hashOfPath.get(place) === hash) return
+      remove(place)
+      if (hash === undefined) return
+      const path = decoder.decode(encoder.encode(place))
+      hashOfPath.set(path, hash)
+      const paths = pathsOfHash.get(hash)
+      // Nearly every content stands at one place: a set only where there are more
+      if (paths === undefined) pathsOfHash.set(hash, path)
+      else if (paths instanceof Set) paths.add(path)
+      else pathsOfHash.set(hash, new Set([paths, path]))
+    },
+    paths(hash) {
+      const paths = pathsOfHash.get(hash.slice(0, keptCharacters))
+      return paths === undefined ? [] : paths instanceof Set ? [...paths] : [paths]
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** The planner on 100,000 random histories of 2-5 peers; `npm run fuzz:plan` runs more of them. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Planner } from '../../simulations/plan/peer.ts'
+import { pastCases } from '../../simulations/plan/past-cases.ts'
+import { planCases } from '../../simulations/plan/case.ts'
+import { checkPlanCase } from '../../simulations/plan/checks.ts'
+import { planPlace } from '../../src/files/plan.ts'
+
+const casesPerTest = 20_000
+const timeoutMs = 120_000
+
+/** Faults as a hurried hand might make them. */
+const faults: readonly (readonly [string, Planner])[] = [
+  [
+    'forgets that an edit by others beats a delete here',
+    (place) => {
+      const action = planPlace(place)
+      const { row, disk, own } = place
+      const isEdited = row !== undefined && own !== undefined && own.version !== row.version
+      return isEdited && disk.state === 'absent' && own.nodeId === row.nodeId ? { kind: 'nothing' } : action
+    },
+  ],
+  [
+    'replaces what was edited here',
+    (place) =>
+      place.disk.state === 'present' && place.own !== undefined && place.own.version !== place.row?.version
+        ? { kind: 'replace', entry: place.own }
+        : planPlace(place),
+  ],
+  [
+    'never deletes',
+    (place) => {
+      const action = planPlace(place)
+      return action.kind === 'delete' ? { kind: 'forget' } : action
+    },
+  ],
+  [
+    'takes a change of the exec bit for none',
+    (place) => {
+      const action = planPlace(place)
+      return action.kind === 'replace' && place.row?.hash === action.entry.hash ? { kind: 'nothing' } : action
+    },
+  ],
+]
+
+describe('planner fuzz', () => {
+  test('cases that failed once hold', async () => {
+    for (const one of pastCases) await checkPlanCase(one, 0)
+  })
+
+  test.each([1, 2, 3, 4, 5])(
+    `${casesPerTest} cases of seed %i hold`,
+    async (seed) => {
+      let number = 0
+      const property = fc.asyncProperty(planCases, (one) => checkPlanCase(one, number++))
+      await fc.assert(property, { numRuns: casesPerTest, seed })
+    },
+    timeoutMs,
+  )
+
+  test.each(faults)(
+    'a planner that %s is found out',
+    async (_fault, plan) => {
+      let number = 0
+      const property = fc.asyncProperty(planCases, (one) => checkPlanCase(one, number++, plan))
+      const result = await fc.check(property, { numRuns: 2_000, seed: 1 })
+      expect(result.failed).toBe(true)
+      expect(String(result.errorInstance)).toMatch(/^Error: (P\d+|I2): /)
+    },
+    timeoutMs,
+  )
+})

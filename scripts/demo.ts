@@ -1,10 +1,11 @@
 /**
  * `npm run demo`: two peers with their own homes on this machine, loopback only. They pair by a code, share a real
- * folder both ways and the clipboard; every line shows the command a person would type. Everything is removed at
+ * folder both ways, merge what they edited apart, decide a conflict, and share the clipboard; every line shows the
+ * command a person would type. Everything is removed at
  * the end and on Ctrl-C; `--keep` leaves it running and says how to stop it.
  */
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -114,12 +115,60 @@ async function run(): Promise<void> {
   await rm(join(folders.alice, 'reply.txt'))
   await within('alice’s delete is at bob’s', () => isGone(join(folders.bob, 'reply.txt')))
 
+  await editApart()
+  await disagree()
+
   heading('One clipboard')
   await skein('alice', 'clip', 'set', 'copied on alice')
   await within('bob can paste it', async () => (await skein('bob', 'clip', 'get')) === 'copied on alice')
 
   heading('How it looks')
   show(await skein('alice', 'status'))
+}
+
+const inFolder = (who: Who, path: string): string => join(folders[who], path)
+const everywhere = (path: string, text: string): Promise<boolean> =>
+  Promise.all([holds(inFolder('alice', path), text), holds(inFolder('bob', path), text)]).then((all) =>
+    all.every(Boolean),
+  )
+
+/** Bob pauses as if he were away, both change something, and meet again. */
+async function whileApart(change: () => Promise<void>): Promise<void> {
+  await skein('bob', 'pause', 'work')
+  await change()
+  await skein('alice', 'sync')
+  await skein('bob', 'resume', 'work')
+}
+
+async function editApart(): Promise<void> {
+  heading('Two edits of one text, made apart')
+  await writeFile(inFolder('alice', 'list.txt'), 'bread\nmilk\nhoney\ntea\n')
+  await within('the list is at bob’s', () => everywhere('list.txt', 'bread\nmilk\nhoney\ntea\n'))
+  await whileApart(async () => {
+    await writeFile(inFolder('alice', 'list.txt'), 'rye bread\nmilk\nhoney\ntea\n')
+    await writeFile(inFolder('bob', 'list.txt'), 'bread\nmilk\nhoney\ngreen tea\n')
+  })
+  await within('both have both edits', () => everywhere('list.txt', 'rye bread\nmilk\nhoney\ngreen tea\n'))
+}
+
+async function disagree(): Promise<void> {
+  heading('Two edits of one line, made apart')
+  await whileApart(async () => {
+    await writeFile(inFolder('alice', 'hello.txt'), 'alice was here\n')
+    await writeFile(inFolder('bob', 'hello.txt'), 'bob was here\n')
+  })
+  await within('both are kept', async () => {
+    const names = await readdir(folders.alice)
+    return names.some((name) => name.startsWith('hello (conflict'))
+  })
+  show(await skein('alice', 'conflicts', 'show', inFolder('alice', 'hello.txt')))
+  show(await skein('alice', 'conflicts', 'pick', inFolder('alice', 'hello.txt'), '--mine'))
+  await within('bob has alice’s, and no copy', async () => {
+    const names = await readdir(folders.bob)
+    const isAlone = !names.some((name) => name.includes('conflict'))
+    return isAlone && (await everywhere('hello.txt', 'alice was here\n'))
+  })
+  show(await skein('bob', 'versions', inFolder('bob', 'hello.txt')))
 }
 
 async function end(): Promise<void> {

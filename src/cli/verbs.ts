@@ -30,6 +30,10 @@ export const verbGroups: readonly {
         summary: 'what is wrong, and the one fix for each',
         load: async () => (await import('./commands/doctor.ts')).doctor,
       },
+      console: {
+        summary: 'all of it in a browser',
+        load: async () => (await import('./commands/console.ts')).webConsole,
+      },
       install: {
         summary: 'write a systemd unit or launchd plist',
         load: async () => (await import('./commands/install.ts')).install,
@@ -74,7 +78,7 @@ export const verbGroups: readonly {
         load: async () => (await import('./commands/join.ts')).join,
       },
       spaces: {
-        summary: 'shared folders and their state',
+        summary: 'shared folders, their progress, and what waits',
         load: async () => (await import('./commands/spaces.ts')).spaces,
       },
       unshare: {
@@ -84,6 +88,38 @@ export const verbGroups: readonly {
       sync: {
         summary: 'wait until all folders are in sync',
         load: async () => (await import('./commands/sync.ts')).sync,
+      },
+      pause: {
+        summary: 'stop syncing a folder here for a while',
+        load: async () => (await import('./commands/pause.ts')).pause,
+      },
+      resume: {
+        summary: 'go on syncing a paused folder',
+        load: async () => (await import('./commands/pause.ts')).resume,
+      },
+      conflicts: {
+        summary: 'files with several versions, and deciding',
+        load: async () => (await import('./commands/conflicts.ts')).conflicts,
+      },
+      versions: {
+        summary: 'earlier versions of a file or directory',
+        load: async () => (await import('./commands/versions.ts')).versions,
+      },
+      restore: {
+        summary: 'bring an earlier version or a deletion back',
+        load: async () => (await import('./commands/restore.ts')).restore,
+      },
+      log: {
+        summary: 'who changed a file, when and how',
+        load: async () => (await import('./commands/log.ts')).log,
+      },
+      ignore: {
+        summary: 'what a shared folder leaves out',
+        load: async () => (await import('./commands/ignore.ts')).ignore,
+      },
+      deletions: {
+        summary: 'deletions that were held back: do or undo',
+        load: async () => (await import('./commands/deletions.ts')).deletions,
       },
       clip: { summary: 'the shared clipboard', load: async () => (await import('./commands/clip.ts')).clip },
     },

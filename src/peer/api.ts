@@ -1,10 +1,10 @@
 /**
  * What a running peer can be asked, as types: each verb with its parameters and its result or the items it streams.
- * The CLI, the console and the control socket share this file and its two neighbours and nothing else, so it holds
+ * The CLI, the console and the control socket share this file and its neighbours and nothing else, so it holds
  * no code and imports only types. Text in results that came from other devices (names, addresses) is not escaped
  * here: whoever shows it does that.
  */
-import type { DeviceId, MeshId, PeerId, SpaceId } from '../base/ids.ts'
+import type { DeviceId, MeshId, PeerId } from '../base/ids.ts'
 import type { LogLevel } from '../base/log.ts'
 import type {
   PairParams,
@@ -14,6 +14,11 @@ import type {
   PairJoinEvent,
 } from './api-pairing.ts'
 import type { Role, DeviceKind } from './api-device.ts'
+import type { ConsoleLink, ConsoleSession } from './api-console.ts'
+import type * as spaces from './api-spaces.ts'
+import type { SpaceStatus } from './api-spaces.ts'
+
+export type { SpaceStatus } from './api-spaces.ts'
 
 export type NoParams = Readonly<Record<string, never>>
 
@@ -35,23 +40,11 @@ export interface LinkStatus {
   readonly sinceMs?: number
   /** Connections held, of both lanes; more than two only while some are being replaced. */
   readonly connectionCount?: number
+  /** Over the connections held now, so that it falls when one is replaced. */
+  readonly receivedBytes?: number
+  readonly sentBytes?: number
   /** Wall clock of the last sign of life. */
   readonly lastSeenMs?: number
-}
-
-export interface SpaceStatus {
-  readonly id: SpaceId
-  readonly name: string
-  /** Absent when this device does not hold the space. */
-  readonly directory?: string
-  readonly state: 'in-sync' | 'syncing' | 'paused' | 'waiting' | 'error' | 'not-joined'
-  readonly fileCount: number
-  readonly sizeBytes: number
-  readonly conflictCount: number
-  /** Entries still to be fetched or applied here. */
-  readonly pendingCount: number
-  /** Why it waits or fails, in words for a person. */
-  readonly reason?: string
 }
 
 /** Something wrong that a person can act on. */
@@ -115,6 +108,24 @@ export interface LeaveReport {
   readonly name: string
   readonly deviceId: DeviceId
   readonly peerId: PeerId
+}
+
+/** What a machine says of itself; for people only. */
+export interface MachineFacts {
+  /** As Node names it: `linux`, `darwin`, `win32`. */
+  readonly system: string
+  readonly architecture: string
+  readonly cpuCount: number
+  /** Of the last minute; 100: as much to do as there are cores. */
+  readonly loadPercent: number
+  readonly memoryBytes: number
+  readonly freeMemoryBytes: number
+  readonly batteryPercent?: number
+  readonly isCharging?: boolean
+}
+
+export interface Machine extends MachineFacts {
+  readonly deviceId: DeviceId
 }
 
 /** `device`: a device id, an unambiguous start of one, a PeerId, or an exact name. */
@@ -204,37 +215,7 @@ export interface AuditVerdict {
   readonly reason?: string
 }
 
-// --- spaces and clipboard -------------------------------------------------------------------------------------------
-
-export interface ShareParams {
-  /** Absolute path. */
-  readonly directory: string
-  /** Default: the directory's own name. */
-  readonly name?: string
-}
-
-export interface JoinParams {
-  /** Space id, an unambiguous start of one, or an exact name. */
-  readonly space: string
-  /** Absolute path; made when it does not exist. */
-  readonly directory: string
-}
-
-export interface SpaceParams {
-  readonly space: string
-}
-
-export interface SyncParams {
-  /** All joined spaces when absent. */
-  readonly space?: string
-  /** Answers with what is true then when it takes longer. */
-  readonly timeoutMs?: number
-}
-
-export interface SyncReport {
-  readonly isInSync: boolean
-  readonly spaces: readonly SpaceStatus[]
-}
+// --- clipboard ------------------------------------------------------------------------------------------------------
 
 export interface ClipItem {
   readonly id: string
@@ -272,6 +253,8 @@ interface Stream<P, I> {
 export interface Verbs {
   readonly status: Request<NoParams, Status>
   readonly devices: Request<NoParams, readonly Device[]>
+  /** This machine and those in reach. */
+  readonly machines: Request<NoParams, readonly Machine[]>
   readonly pair: Stream<PairParams, PairEvent>
   readonly pairConfirm: Request<PairConfirmParams, NoParams>
   readonly pairJoin: Stream<PairJoinParams, PairJoinEvent>
@@ -284,16 +267,35 @@ export interface Verbs {
   readonly tokenMint: Request<TokenMintParams, MintedToken>
   readonly tokenList: Request<NoParams, readonly TokenInfo[]>
   readonly tokenRevoke: Request<{ readonly jti: string }, NoParams>
+  /** Whether a token of this device is good for a scope. @throws `auth.invalid`, `auth.expired`, `auth.denied`. */
+  readonly tokenCheck: Request<{ readonly token: string; readonly scope: string }, { readonly jti: string }>
   readonly audit: Request<{ readonly limit?: number }, readonly AuditEntry[]>
   readonly auditVerify: Request<NoParams, AuditVerdict>
   readonly logs: Stream<LogsParams, LogLine>
   readonly doctor: Request<NoParams, readonly DoctorCheck[]>
   readonly down: Request<NoParams, { readonly pid: number }>
-  readonly share: Request<ShareParams, SpaceStatus>
-  readonly join: Request<JoinParams, SpaceStatus>
-  readonly unshare: Request<SpaceParams, SpaceStatus>
+  readonly consoleOpen: Request<NoParams, ConsoleLink>
+  readonly consoleSessions: Request<NoParams, readonly ConsoleSession[]>
+  readonly consoleEnd: Request<{ readonly id: string }, NoParams>
+  readonly share: Request<spaces.ShareParams, SpaceStatus>
+  readonly join: Request<spaces.JoinParams, SpaceStatus>
+  readonly unshare: Request<spaces.SpaceParams, SpaceStatus>
   readonly spaces: Request<NoParams, readonly SpaceStatus[]>
-  readonly sync: Request<SyncParams, SyncReport>
+  readonly sync: Request<spaces.SyncParams, spaces.SyncReport>
+  /** A report whenever it changes, a few a second at most; the last one is true at the end. */
+  readonly syncProgress: Stream<spaces.SyncParams, spaces.SyncReport>
+  readonly pause: Request<spaces.SomeSpacesParams, readonly SpaceStatus[]>
+  readonly resume: Request<spaces.SomeSpacesParams, readonly SpaceStatus[]>
+  readonly deletions: Request<spaces.DeletionsParams, SpaceStatus>
+  readonly conflicts: Request<spaces.SomeSpacesParams, spaces.ConflictList>
+  readonly conflictShow: Request<spaces.PathParams, spaces.ConflictDetail>
+  readonly conflictPick: Request<spaces.ConflictPickParams, spaces.ConflictOutcome>
+  readonly conflictMerge: Request<spaces.ConflictMergeParams, spaces.ConflictOutcome>
+  readonly versions: Request<spaces.PathParams, spaces.VersionList>
+  readonly restore: Request<spaces.RestoreParams, spaces.RestoreReport>
+  readonly history: Request<spaces.PathParams, spaces.History>
+  readonly ignore: Request<spaces.IgnoreParams, spaces.IgnoreList>
+  readonly ignoreCheck: Request<spaces.PathParams, spaces.IgnoreVerdict>
   readonly clipGet: Request<NoParams, { readonly item?: ClipItem; readonly text?: string }>
   readonly clipSet: Request<ClipSetParams, ClipItem>
   readonly clipHistory: Request<ClipHistoryParams, readonly ClipItem[]>
@@ -324,7 +326,14 @@ type Handler<V extends VerbName> = V extends StreamVerb
 export type Api = { readonly [V in VerbName]: Handler<V> }
 
 /** Verbs that the process around the peer answers itself. */
-export type ProcessVerb = 'status' | 'logs' | 'down' | 'metrics'
+export type ProcessVerb =
+  | 'status'
+  | 'logs'
+  | 'down'
+  | 'metrics'
+  | 'consoleOpen'
+  | 'consoleSessions'
+  | 'consoleEnd'
 
 /** What the peer implements; its `status` lacks what only the process knows. */
 export type PeerApi = Omit<Api, ProcessVerb> & {

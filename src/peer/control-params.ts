@@ -33,6 +33,7 @@ const dayMs = 86_400_000
 export const controlParams: { readonly [V in VerbName]: Validator<ParamsOf<V>> } = {
   status: none,
   devices: none,
+  machines: none,
   pair: params<ParamsOf<'pair'>>({ role: optional(role), spaces: optional(array(reference, 256)) }),
   pairConfirm: params<ParamsOf<'pairConfirm'>>({
     requestId: text(128),
@@ -53,16 +54,49 @@ export const controlParams: { readonly [V in VerbName]: Validator<ParamsOf<V>> }
   }),
   tokenList: none,
   tokenRevoke: params<ParamsOf<'tokenRevoke'>>({ jti: text(128) }),
+  tokenCheck: params<ParamsOf<'tokenCheck'>>({ token: text(limits.tokenBytes), scope: text(512, /\S/) }),
   audit: params<ParamsOf<'audit'>>({ limit: optional(integer(limits.auditTail, 1)) }),
   auditVerify: none,
   logs: params<ParamsOf<'logs'>>({ lines: optional(integer(100_000)), follow: optional(boolean) }),
   doctor: none,
   down: none,
+  consoleOpen: none,
+  consoleSessions: none,
+  consoleEnd: params<ParamsOf<'consoleEnd'>>({ id: text(64, /\S/) }),
   share: params<ParamsOf<'share'>>({ directory: path, name: optional(name) }),
   join: params<ParamsOf<'join'>>({ space: reference, directory: path }),
   unshare: params<ParamsOf<'unshare'>>({ space: reference }),
   spaces: none,
   sync: params<ParamsOf<'sync'>>({ space: optional(reference), timeoutMs: optional(integer(dayMs)) }),
+  syncProgress: params<ParamsOf<'syncProgress'>>({
+    space: optional(reference),
+    timeoutMs: optional(integer(dayMs)),
+  }),
+  pause: params<ParamsOf<'pause'>>({ space: optional(reference) }),
+  resume: params<ParamsOf<'resume'>>({ space: optional(reference) }),
+  deletions: params<ParamsOf<'deletions'>>({ space: reference, verdict: oneOf('allow', 'undo') }),
+  conflicts: params<ParamsOf<'conflicts'>>({ space: optional(reference) }),
+  conflictShow: params<ParamsOf<'conflictShow'>>({ path }),
+  conflictPick: params<ParamsOf<'conflictPick'>>({
+    path,
+    choice: oneOf('mine', 'theirs', 'both', 'device'),
+    device: optional(reference),
+  }),
+  conflictMerge: params<ParamsOf<'conflictMerge'>>({ path, result: optional(path) }),
+  versions: params<ParamsOf<'versions'>>({ path }),
+  restore: params<ParamsOf<'restore'>>({
+    path,
+    version: optional(text(64, /^[0-9A-Za-z]+$/)),
+    to: optional(path),
+    atMs: optional(integer()),
+  }),
+  history: params<ParamsOf<'history'>>({ path }),
+  ignore: params<ParamsOf<'ignore'>>({
+    space: reference,
+    add: optional(array(text(1_024), limits.ignorePatterns)),
+    remove: optional(array(text(1_024), limits.ignorePatterns)),
+  }),
+  ignoreCheck: params<ParamsOf<'ignoreCheck'>>({ path }),
   clipGet: none,
   clipSet: params<ParamsOf<'clipSet'>>({ text: text(limits.messageBytes) }),
   clipHistory: params<ParamsOf<'clipHistory'>>({
@@ -71,7 +105,13 @@ export const controlParams: { readonly [V in VerbName]: Validator<ParamsOf<V>> }
   }),
 }
 
-const streams: { readonly [V in StreamVerb]: true } = { pair: true, pairJoin: true, events: true, logs: true }
+const streams: { readonly [V in StreamVerb]: true } = {
+  pair: true,
+  pairJoin: true,
+  events: true,
+  logs: true,
+  syncProgress: true,
+}
 
 export const isVerb = (verb: string): verb is VerbName => Object.hasOwn(controlParams, verb)
 export const isStreamVerb = (verb: VerbName): verb is StreamVerb => Object.hasOwn(streams, verb)

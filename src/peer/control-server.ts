@@ -10,11 +10,13 @@ import { dirname } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { untilAborted } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
-import { asSkeinError, SkeinError, toWireError } from '../base/errors.ts'
+import { SkeinError, toWireError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
-import type { Api, ApiCall, RequestVerb, StreamVerb, VerbName } from './api.ts'
-import { controlParams, isStreamVerb, isVerb } from './control-params.ts'
+import type { Api, ApiCall } from './api.ts'
+import type { VerbCalls } from './api-calls.ts'
+import { isStreamVerb, isVerb } from './control-params.ts'
+import { createVerbCalls } from './verb-calls.ts'
 import type { ClientMessage, ServerMessage } from '../program/control-protocol.ts'
 import { createLineReader, encodeLine, parseClientMessage } from '../program/control-protocol.ts'
 import { controlPointerPath, newControlAddress } from '../program/home-path.ts'
@@ -30,8 +32,9 @@ const lingerMs = 500
 export async function createControlServer(env: Env, home: string, api: Api): Promise<ControlServer> {
   const address = newControlAddress(home)
   const sockets = new Map<Socket, () => void>()
+  const calls = createVerbCalls(api)
   const server = createServer((socket) => {
-    const end = serveConnection(env, api, socket)
+    const end = serveConnection(env, calls, socket)
     sockets.set(socket, end)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -91,7 +94,7 @@ async function listen(server: Server, address: string): Promise<void> {
 }
 
 /** @returns what ends the connection in good order: calls are cancelled, what was written still goes out. */
-function serveConnection(env: Env, api: Api, socket: Socket): () => void {
+function serveConnection(env: Env, verbs: VerbCalls, socket: Socket): () => void {
   const calls = new Map<number, AbortController>()
   const lines = createLineReader()
   const send = (message: ServerMessage): boolean => {
@@ -114,7 +117,7 @@ function serveConnection(env: Env, api: Api, socket: Socket): () => void {
     const controller = new AbortController()
     calls.set(id, controller)
     void answer(
-      api,
+      verbs,
       { id, verb, params, signal: controller.signal },
       { send, drained: () => drained(socket) },
     )
@@ -172,20 +175,20 @@ interface Replies {
 }
 
 /** Runs one call to its end. @throws whatever the handler threw, `rpc.unknown`, `codec.invalid`. */
-async function answer(api: Api, call: Call, replies: Replies): Promise<void> {
+async function answer(verbs: VerbCalls, call: Call, replies: Replies): Promise<void> {
   const { id, verb, signal } = call
   if (!isVerb(verb)) {
     throw new SkeinError('rpc.unknown', `the running peer does not know "${verb}"`, {
       fix: 'it is probably older than this command: skein down && skein up',
     })
   }
-  const params = checkParams(verb, call.params)
+  const { params } = call
   if (!isStreamVerb(verb)) {
-    const result = await untilAborted(callRequest(api, verb, params, { signal }), signal)
+    const result = await untilAborted(verbs.request(verb, params, { signal }), signal)
     replies.send({ id, result })
     return
   }
-  const items = callStream(api, verb, params, { signal })[Symbol.asyncIterator]()
+  const items = verbs.stream(verb, params, { signal })[Symbol.asyncIterator]()
   try {
     for (let next = await untilAborted(items.next(), signal); next.done !== true;) {
       if (!replies.send({ id, item: next.value })) await untilAborted(replies.drained(), signal)
@@ -196,25 +199,4 @@ async function answer(api: Api, call: Call, replies: Replies): Promise<void> {
     // Not awaited: a source that is stuck must not keep the call open; its own signal has been aborted
     items.return?.().catch(() => undefined)
   }
-}
-
-function checkParams(verb: VerbName, params: unknown): unknown {
-  try {
-    return controlParams[verb](params, verb)
-  } catch (error) {
-    const known = asSkeinError(error)
-    throw new SkeinError('usage', known.message, { cause: error })
-  }
-}
-
-function callRequest(api: Api, verb: RequestVerb, params: unknown, call: ApiCall): Promise<unknown> {
-  // because: the parameters have just been validated for this very verb
-  const handle = api[verb] as (params: unknown, call: ApiCall) => Promise<unknown>
-  return handle(params, call)
-}
-
-function callStream(api: Api, verb: StreamVerb, params: unknown, call: ApiCall): AsyncIterable<unknown> {
-  // because: the parameters have just been validated for this very verb
-  const handle = api[verb] as (params: unknown, call: ApiCall) => AsyncIterable<unknown>
-  return handle(params, call)
 }

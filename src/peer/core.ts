@@ -20,6 +20,7 @@ import { startMeshKeySync } from './mesh-key-sync.ts'
 import type { Mesh } from './mesh.ts'
 import { startMesh } from './mesh.ts'
 import { createQuestions, startPairing } from './pairing-service.ts'
+import { startMachines } from './machines.ts'
 import { createStatusVerbs } from './peer-status.ts'
 import { readVersion } from '../program/program.ts'
 import { startRosterSync } from './roster-sync.ts'
@@ -54,7 +55,7 @@ export async function startCore(env: Env, scope: Scope, parts: CoreParts): Promi
   startWitnesses(env, scope, security)
   const directory = await home.dataDirectory('documents')
   const documents = await openDocuments(env, scope, { directory, roster, mesh, self, bus })
-  const exchange = openContents(env, scope, { mesh, self })
+  const exchange = openContents(env, scope, { mesh, self, rates: settings.rates })
   const spaces = await openSpaces(env, scope, {
     keep,
     self,
@@ -70,6 +71,7 @@ export async function startCore(env: Env, scope: Scope, parts: CoreParts): Promi
       events: (_params, call) => bus.subscribe(call.signal),
       ...createStatusVerbs(env, { trust, mesh, window, documents, spaces, settings }),
       ...createDeviceVerbs(env, { ...trust, mesh }),
+      ...startMachines(env, scope, { self, roster, mesh }),
       ...startPairing(env, scope, pairing),
       ...createJoinVerb(env, pairing),
       ...createSecurityVerbs(env, security),

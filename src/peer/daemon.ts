@@ -1,6 +1,7 @@
 /**
  * Entry of the background process, started by `skein up` or a service manager:
  *   node daemon.ts --home DIR [--name NAME] [--kind KIND] [--listen HOST:PORT]... [--no-discovery] [--log-level LEVEL]
+ *     [--no-console] [--console-port PORT]
  * It only reads its command line; peer-process.ts does the rest. The peer is loaded after the home was opened, so
  * that a home in use is reported at once.
  */
@@ -18,6 +19,8 @@ const { values } = parseArgs({
     discovery: { type: 'boolean' },
     interface: { type: 'string', multiple: true },
     'log-level': { type: 'string' },
+    console: { type: 'boolean' },
+    'console-port': { type: 'string' },
   },
   allowNegative: true,
 })
@@ -25,4 +28,5 @@ const { values } = parseArgs({
 await runPeerProcess(
   { home: resolveHomePath(values.home), settings: settingsFromOptions(values) },
   async (env, home, settings) => (await import('./peer.ts')).createPeer(env, home, settings),
+  async (env, parts) => (await import('../console/console.ts')).createConsole(env, parts),
 )

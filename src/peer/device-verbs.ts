@@ -147,6 +147,8 @@ function describeLink(env: Env, entry: RosterDevice, link: KeeperLink | undefine
     state: link.state,
     sinceMs: wallTime(env, link.sinceMs),
     connectionCount: link.connectionCount,
+    receivedBytes: link.receivedBytes,
+    sentBytes: link.sentBytes,
     ...(link.rttMs !== undefined && { rttMs: link.rttMs }),
     ...(transport !== undefined && { transport }),
     ...(control !== undefined && { address: control.address }),

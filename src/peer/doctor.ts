@@ -111,6 +111,8 @@ function checkLink(link: LinkStatus): DoctorCheck {
 
 function checkSpace(space: SpaceStatus): DoctorCheck {
   const name = `space ${space.name}`
-  if (space.reason === undefined) return good(name)
-  return bad(name, space.reason, 'skein spaces shows more; most problems are retried by themselves')
+  // What a person paused is as it should be
+  if (space.reason === undefined || space.state === 'paused') return good(name)
+  if ((space.heldDeletionCount ?? 0) > 0) return bad(name, space.reason, `skein deletions ${space.name}`)
+  return bad(name, space.reason, space.problems?.[0]?.fix ?? 'skein spaces shows more')
 }

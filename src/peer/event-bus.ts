@@ -26,6 +26,8 @@ export interface PeerEvents {
   'space.shared': { readonly spaceId: string; readonly name: string }
   'space.joined': { readonly spaceId: string; readonly name: string; readonly directory: string }
   'space.left': { readonly spaceId: string }
+  'space.paused': { readonly spaceId: string }
+  'space.resumed': { readonly spaceId: string }
   'space.synced': { readonly spaceId: string; readonly fileCount: number }
   'file.problem': {
     readonly spaceId: string

@@ -12,7 +12,8 @@ import { asSkeinError, SkeinError, toWireError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { LogRecord } from '../base/log.ts'
 import { createLog, errorFields } from '../base/log.ts'
-import type { PeerApi } from './api.ts'
+import type { Api, PeerApi } from './api.ts'
+import type { ConsoleHost, ConsoleParts } from './api-calls.ts'
 import type { StartMessage } from '../program/control-protocol.ts'
 import type { ControlServer } from './control-server.ts'
 import { createControlServer } from './control-server.ts'
@@ -29,6 +30,7 @@ import type { PrometheusMetrics } from './prometheus.ts'
 import { createPrometheusMetrics } from './prometheus.ts'
 import type { Settings } from './settings.ts'
 import { readSettings } from './settings.ts'
+import { createVerbCalls } from './verb-calls.ts'
 
 /** What runs inside the process. */
 export interface HostedPeer extends AsyncDisposable {
@@ -37,6 +39,9 @@ export interface HostedPeer extends AsyncDisposable {
 
 /** Makes the peer; resolves when it is ready to be asked. */
 export type CreatePeer = (env: Env, home: Home, settings: Settings) => Promise<HostedPeer>
+
+/** Makes the web console; a process without one answers its verbs with why. */
+export type CreateConsole = (env: Env, parts: ConsoleParts) => Promise<ConsoleHost>
 
 export interface PeerProcessOptions {
   /** Absolute path of the home. */
@@ -49,6 +54,7 @@ export interface PeerProcessOptions {
 interface Running {
   home?: Home
   peer?: HostedPeer
+  console?: ConsoleHost
   control?: ControlServer
   trim?: Disposable | undefined
 }
@@ -59,7 +65,11 @@ const failedStartExitCode = 1
 const interruptedExitCode = 130
 
 /** Runs until stopped, then exits the process. Never rejects. */
-export async function runPeerProcess(options: PeerProcessOptions, createPeer: CreatePeer): Promise<void> {
+export async function runPeerProcess(
+  options: PeerProcessOptions,
+  createPeer: CreatePeer,
+  createConsole?: CreateConsole,
+): Promise<void> {
   const clock = createSystemEnv().clock
   const running: Running = {}
   const stopping = Promise.withResolvers<string>()
@@ -75,7 +85,10 @@ export async function runPeerProcess(options: PeerProcessOptions, createPeer: Cr
     const metrics = createPrometheusMetrics()
     env = { ...env, metrics, log: createLog(lines.write, settings.logLevel) }
     onCrash(env)
-    await start({ env, options, metrics, logFile, settings, stop: stopping.resolve }, running, createPeer)
+    const starting = { env, options, metrics, logFile, settings, stop: stopping.resolve }
+    const api = await start(starting, running, createPeer)
+    if (createConsole !== undefined) await startConsole(starting, running, { api, createConsole })
+    await startControl(env, options, running, api)
     running.trim = trimMemoryWhenQuiet(env)
     tellStarter({ kind: 'ready', pid: process.pid })
   } catch (error) {
@@ -101,7 +114,7 @@ interface Starting {
   readonly stop: (reason: string) => void
 }
 
-async function start(starting: Starting, running: Running, createPeer: CreatePeer): Promise<void> {
+async function start(starting: Starting, running: Running, createPeer: CreatePeer): Promise<Api> {
   const { env, options } = starting
   const { home } = running
   if (home === undefined) throw new SkeinError('internal', 'the home is opened before the peer')
@@ -114,23 +127,60 @@ async function start(starting: Starting, running: Running, createPeer: CreatePee
   const startedAtMs = env.clock.nowMs()
   const startedMonotonicMs = env.clock.monotonicMs()
   running.peer = await createPeer(env, home, starting.settings)
-  const api = completeApi(running.peer.api, {
+  env.log.info('peer started', { startMs: Math.round(env.clock.monotonicMs() - startedMonotonicMs) })
+  return completeApi(running.peer.api, {
     ...starting,
     home: options.home,
     startedAtMs,
     startedMonotonicMs,
+    console: () => running.console,
   })
+}
+
+/** Last: whoever can connect may ask at once. */
+async function startControl(
+  env: Env,
+  options: PeerProcessOptions,
+  running: Running,
+  api: Api,
+): Promise<void> {
   running.control = await createControlServer({ ...env, log: env.log.child('control') }, options.home, api)
-  env.log.info('ready', { startMs: Math.round(env.clock.monotonicMs() - startedMonotonicMs) })
+  env.log.info('ready')
+}
+
+interface ConsoleStart {
+  readonly api: Api
+  readonly createConsole: CreateConsole
+}
+
+/** A console that cannot start costs the console, never the peer. */
+async function startConsole(
+  { env, settings }: Starting,
+  running: Running,
+  { api, createConsole }: ConsoleStart,
+): Promise<void> {
+  const { home } = running
+  if (!settings.console || home === undefined) return
+  const scoped = { ...env, log: env.log.child('console') }
+  try {
+    running.console = await createConsole(scoped, {
+      calls: createVerbCalls(api),
+      keep: home.keep,
+      port: settings.consolePort,
+    })
+  } catch (error) {
+    scoped.log.error('the console did not start', errorFields(error))
+  }
 }
 
 /** Last opened, first closed; a part that hangs or fails costs the clean mark, never the stop. */
 async function stop(env: Env, running: Running, isClean: boolean): Promise<void> {
-  const { control, peer, home, trim } = running
+  const { control, console, peer, home, trim } = running
   trim?.[Symbol.dispose]()
   try {
     await withDeadline(env.clock, { timeoutMs: limits.stopMs, what: 'stopping' }, async () => {
       await control?.[Symbol.asyncDispose]()
+      await console?.[Symbol.asyncDispose]()
       await peer?.[Symbol.asyncDispose]()
       if (isClean) await home?.markCleanStop()
     })

@@ -3,14 +3,17 @@
  * metrics, its end, and the home it stands on.
  */
 import type { Env } from '../base/env.ts'
+import { SkeinError } from '../base/errors.ts'
 import { createQueue } from '../base/queue.ts'
 import { limits } from '../base/limits.ts'
 import type { Api, ApiCall, DoctorCheck, LogLine, LogsParams, PeerApi } from './api.ts'
+import type { ConsoleHost } from './api-calls.ts'
 import { inspectHome } from '../program/home-check.ts'
 import type { LogFile } from './log-file.ts'
 import { readLogTail } from '../program/log-line.ts'
 import { readVersion } from '../program/program.ts'
 import type { PrometheusMetrics } from './prometheus.ts'
+import { setStatusGauges } from './status-gauges.ts'
 
 export interface ProcessFacts {
   readonly env: Env
@@ -21,12 +24,22 @@ export interface ProcessFacts {
   readonly startedMonotonicMs: number
   /** Begins the stop; the caller's reply still goes out. */
   readonly stop: (reason: string) => void
+  /** Undefined while it does not run. */
+  readonly console: () => ConsoleHost | undefined
 }
 
 const defaultLogLines = 100
 
 export function completeApi(peer: PeerApi, facts: ProcessFacts): Api {
   const version = readVersion()
+  // because: a promise is what a verb gives, also for what goes wrong
+  const withConsole = async <T>(work: (host: ConsoleHost) => T | Promise<T>): Promise<T> => {
+    const host = facts.console()
+    if (host !== undefined) return await work(host)
+    throw new SkeinError('not.running', 'the web console of this peer is off', {
+      fix: 'take "console": false out of settings.json, or look why with skein logs; then skein down, skein up',
+    })
+  }
   return {
     ...peer,
     status: async (params, call) => ({
@@ -38,13 +51,23 @@ export function completeApi(peer: PeerApi, facts: ProcessFacts): Api {
       uptimeMs: Math.round(facts.env.clock.monotonicMs() - facts.startedMonotonicMs),
       rssBytes: process.memoryUsage.rss(),
     }),
-    metrics: async () => ({ text: await facts.metrics.text() }),
+    metrics: async (_params, call) => {
+      setStatusGauges(facts.metrics, await peer.status({}, call), process.memoryUsage.rss())
+      return { text: await facts.metrics.text() }
+    },
     logs: (params, call) => readLogs(facts, params, call),
     doctor: async (params, call) => [
       ...inspectHome(facts.home),
       checkLostLines(facts.logFile),
       ...(await peer.doctor(params, call)),
     ],
+    consoleOpen: () => withConsole((host) => host.open()),
+    consoleSessions: () => withConsole((host) => host.sessions()),
+    consoleEnd: ({ id }) =>
+      withConsole(async (host) => {
+        if (await host.endSession(id)) return {}
+        throw new SkeinError('not.found', 'no such session', { fix: 'skein console list shows the ids' })
+      }),
     down: () => {
       // After the reply of this call was written
       facts.env.clock.setTimer(0, () => facts.stop('skein down'))

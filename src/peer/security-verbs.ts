@@ -62,7 +62,10 @@ const everyScope = [
   'command:run',
 ]
 
-type SecurityVerbs = Pick<PeerApi, 'tokenMint' | 'tokenList' | 'tokenRevoke' | 'audit' | 'auditVerify'>
+type SecurityVerbs = Pick<
+  PeerApi,
+  'tokenMint' | 'tokenList' | 'tokenRevoke' | 'tokenCheck' | 'audit' | 'auditVerify'
+>
 
 export function createSecurityVerbs(env: Env, parts: SecurityParts): SecurityVerbs {
   const { keep, identity, roster, audit, tokens } = parts
@@ -110,6 +113,7 @@ export function createSecurityVerbs(env: Env, parts: SecurityParts): SecurityVer
       await audit.record('token.revoked', { jti })
       return {}
     },
+    tokenCheck: (params) => checkToken(parts, params),
     audit: ({ limit = defaultAuditLines }) =>
       Promise.resolve(audit.tail(limit).map((entry) => describe(entry, identity.deviceId))),
     async auditVerify() {
@@ -128,6 +132,16 @@ export function createSecurityVerbs(env: Env, parts: SecurityParts): SecurityVer
       } satisfies AuditVerdict
     },
   }
+}
+
+/** Tokens for the mesh that this device holds itself, as those that `skein token mint` makes. */
+async function checkToken(
+  { tokens, roster, identity }: SecurityParts,
+  { token, scope }: { readonly token: string; readonly scope: string },
+): Promise<{ readonly jti: string }> {
+  const holder = { device: identity.deviceId }
+  const { jti } = await tokens.verify(token, { audience: `mesh:${roster.mesh}`, holder, need: scope })
+  return { jti }
 }
 
 function describe(entry: ReturnType<Audit['tail']>[number], self: DeviceId): AuditEntry {

@@ -30,6 +30,16 @@ export interface Settings {
   /** Multicast on these network interfaces only; absent: on all. */
   readonly interfaces: readonly string[] | undefined
   readonly logLevel: LogLevel
+  /** The web console on the loopback addresses, and the port it asks for; 0: any free one. */
+  readonly console: boolean
+  readonly consolePort: number
+  /** How fast file contents may go out and come in. */
+  readonly rates: ContentRates
+}
+
+export interface ContentRates {
+  readonly sendBytesPerSecond: number | undefined
+  readonly receiveBytesPerSecond: number | undefined
 }
 
 /** Settings as given by file or command line. */
@@ -41,7 +51,15 @@ interface GivenSettings {
   readonly discovery?: boolean | undefined
   readonly interfaces?: readonly string[] | undefined
   readonly logLevel?: LogLevel | undefined
+  readonly console?: boolean | undefined
+  readonly consolePort?: number | undefined
+  /** Kilobytes a second; absent: as fast as it goes. */
+  readonly sendKBps?: number | undefined
+  readonly receiveKBps?: number | undefined
 }
+
+/** Taken when it is free; any other one when it is not, as for a second peer on this machine. */
+const defaultConsolePort = 4780
 
 /** The options of the process entry under the names of settings.json; checked later, with the file. */
 export function settingsFromOptions(options: Readonly<Record<string, unknown>>): unknown {
@@ -52,6 +70,8 @@ export function settingsFromOptions(options: Readonly<Record<string, unknown>>):
     discovery: options['discovery'],
     interfaces: options['interface'],
     logLevel: options['log-level'],
+    console: options['console'],
+    consolePort: options['console-port'] === undefined ? undefined : Number(options['console-port']),
   }
 }
 
@@ -62,6 +82,10 @@ const shape: Validator<GivenSettings> = object({
   discovery: optional(boolean),
   interfaces: optional(array(text(64), 64)),
   logLevel: optional(oneOf('debug', 'info', 'warn', 'error')),
+  console: optional(boolean),
+  consolePort: optional(integer(65_535)),
+  sendKBps: optional(integer(limits.rateKBps)),
+  receiveKBps: optional(integer(limits.rateKBps)),
 })
 
 const defaultListen: readonly ListenAddress[] = [
@@ -81,8 +105,15 @@ export async function readSettings(home: string, options: unknown = {}): Promise
     discovery: given.discovery ?? true,
     interfaces: given.interfaces,
     logLevel: given.logLevel ?? 'info',
+    console: given.console ?? true,
+    consolePort: given.consolePort ?? defaultConsolePort,
+    rates: { sendBytesPerSecond: rate(given.sendKBps), receiveBytesPerSecond: rate(given.receiveKBps) },
   }
 }
+
+/** Zero would never end: it means no limit, as absence does. */
+const rate = (kBps: number | undefined): number | undefined =>
+  kBps === undefined || kBps === 0 ? undefined : kBps * 1000
 
 function check(source: string, value: unknown): GivenSettings {
   try {

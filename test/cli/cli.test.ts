@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { hostileName } from '../support/double-peer.ts'
 import { findHarmful } from '../support/harmful-text.ts'
+import { hostileName } from '../support/hostile-name.ts'
 import type { Cli } from '../support/run-cli.ts'
 import { createCli } from '../support/run-cli.ts'
 
@@ -199,6 +199,21 @@ describe('every other verb', { timeout: timeoutMs }, () => {
       ['audit'],
       ['share', '/tmp', '--name', hostileName.slice(0, 10)],
       ['sync', '--timeout', '1s'],
+      ['sync', '--wait'],
+      ['spaces'],
+      ['pause'],
+      ['resume', 'notes'],
+      ['deletions'],
+      ['conflicts'],
+      ['conflicts', 'show', 'x'],
+      ['conflicts', 'pick', 'x', '--mine'],
+      ['conflicts', 'pick', 'x', '--device', 'other'],
+      ['conflicts', 'merge', 'x'],
+      ['versions', 'x'],
+      ['restore', 'x', '--at', '2h'],
+      ['log', 'x'],
+      ['ignore', 'notes', '*.o'],
+      ['ignore', '--check', 'x'],
       ['clip', 'set', 'a\u001b[2Jb'],
       ['clip', 'history'],
       ['install', '--print'],
@@ -257,6 +272,10 @@ describe('a command line that is not right', { timeout: timeoutMs }, () => {
       [['join', 'space'], 'missing'],
       [['logs', '-n', 'many'], 'no number'],
       [['token', 'mint', 'a', '--for', 'ever'], 'no length of time'],
+      [['conflicts', 'pick', 'x'], '--mine'],
+      [['conflicts', 'pick', 'x', '--mine', '--both'], '--mine'],
+      [['restore', 'x', '--at', 'soon'], 'no time'],
+      [['deletions', 'notes', '--allow', '--undo'], 'one of'],
     ] as const) {
       const shown = await cli.run(args)
       expect([args, shown.code]).toEqual([args, 2])

@@ -7,10 +7,13 @@
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { sleep } from '../../src/base/clock.ts'
+import { createConsole } from '../../src/console/console.ts'
 import type { Env } from '../../src/base/env.ts'
 import { SkeinError } from '../../src/base/errors.ts'
 import type { DeviceId, MeshId, PeerId, SpaceId } from '../../src/base/ids.ts'
 import type { ApiCall, ClipItem, Device, PeerApi, SpaceStatus } from '../../src/peer/api.ts'
+import { createDoubleFiles } from './double-files.ts'
+import { hostileName } from './hostile-name.ts'
 import type { PairEvent } from '../../src/peer/api-pairing.ts'
 import type { Home } from '../../src/peer/home.ts'
 import { resolveHomePath } from '../../src/program/home-path.ts'
@@ -24,9 +27,6 @@ const deviceId = '7zzzzzzzzzzzzzzzzzzzzzzzzz' as DeviceId
 const peerId = '12D3KooWAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' as PeerId
 const mesh = 'ab'.repeat(32) as MeshId
 const spaceId = '0000000000000000000000000s' as SpaceId
-
-/** A name as a hostile device would choose it. */
-export const hostileName = 'evil\u001b[2J\u202egnp.exe\u009b31m<b>\n- up'
 
 export async function createDoublePeer(env: Env, home: Home, settings: Settings): Promise<HostedPeer> {
   const fault = process.env['DOUBLE_FAULT']
@@ -78,6 +78,7 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
         isPairingOpen: false,
       }
     },
+    machines: () => Promise.resolve([]),
     devices: () =>
       Promise.resolve([self(), { ...self(), name: hostileName, isSelf: false, state: 'down' as const }]),
     async *pair(_params, call) {
@@ -144,6 +145,7 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
       }),
     tokenList: () => Promise.resolve([]),
     tokenRevoke: () => Promise.resolve({}),
+    tokenCheck: () => Promise.resolve({ jti: 'j1' }),
     audit: () =>
       Promise.resolve([{ sequence: 0, atMs: 0, action: 'roster.created', actor: deviceId, hash: '00' }]),
     auditVerify: () => Promise.resolve({ ok: false, entryCount: 3, badSequence: 2, reason: 'hash differs' }),
@@ -166,6 +168,7 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
     unshare: () => Promise.reject(new SkeinError('not.found', 'no such space')),
     spaces: () => Promise.resolve(spaces),
     sync: () => Promise.resolve({ isInSync: spaces.length > 0, spaces }),
+    ...createDoubleFiles(() => spaces),
     clipGet: () => {
       const [item] = clips
       return Promise.resolve(item === undefined ? {} : { item, text: item.text ?? '' })
@@ -208,11 +211,14 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       discovery: { type: 'boolean' },
       interface: { type: 'string', multiple: true },
       'log-level': { type: 'string' },
+      console: { type: 'boolean' },
+      'console-port': { type: 'string' },
     },
     allowNegative: true,
   })
   await runPeerProcess(
     { home: resolveHomePath(values.home), settings: settingsFromOptions(values) },
     createDoublePeer,
+    createConsole,
   )
 }

@@ -1,8 +1,9 @@
 /** `skein status`: this device, its links and its folders. The verb that is called most, so it loads least. */
-import type { LinkStatus, SpaceStatus, Status } from '../../peer/api.ts'
+import type { LinkStatus, Status } from '../../peer/api.ts'
 import { connectClient } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { formatSpaces } from '../space-lines.ts'
 import { formatSpan, formatTable, safe } from '../terminal.ts'
 
 const timeoutMs = 5_000
@@ -17,12 +18,12 @@ async function showStatus(call: Invocation): Promise<number> {
   using client = await connectClient(call.home)
   const found = await client.call('status', {}, timeoutMs)
   if (call.terminal.isJson) call.terminal.json(found)
-  else call.terminal.print(formatStatus(found))
+  else call.terminal.print(formatStatus(found, call.terminal.columns))
   return exitCodes.ok
 }
 
 /** As shown to a person, made safe. */
-export function formatStatus(found: Status): string {
+export function formatStatus(found: Status, columns?: number): string {
   const upCount = found.links.filter((link) => link.state === 'up').length
   const parts = [
     safe`${found.name}  up ${formatSpan(found.uptimeMs)}, process ${found.pid}, skein ${found.version}`,
@@ -30,7 +31,7 @@ export function formatStatus(found: Status): string {
     safe`  listens on ${formatAddresses(found.addresses)}`,
   ]
   if (found.isPairingOpen) parts.push('  pairing is open')
-  parts.push(formatLinks(found.links, upCount), formatSpaces(found.spaces))
+  parts.push(formatLinks(found.links, upCount), formatSpaces(found.spaces, columns))
   for (const { message, fix } of found.problems) {
     parts.push(safe`! ${message}${fix === undefined ? '' : `  (fix: ${fix})`}`)
   }
@@ -59,19 +60,6 @@ function formatLinks(links: readonly LinkStatus[], upCount: number): string {
     link.state === 'up' ? link.address : (link.reason ?? link.address),
   ])
   return `Devices: ${upCount} of ${links.length} up\n${indent(formatTable(['NAME', 'STATE', 'RTT', 'OVER', 'AT'], rows))}`
-}
-
-export function formatSpaces(spaces: readonly SpaceStatus[]): string {
-  if (spaces.length === 0) return ''
-  const rows = spaces.map((space) => [
-    space.name,
-    space.pendingCount > 0 ? `${space.state} (${space.pendingCount} left)` : space.state,
-    space.fileCount,
-    space.conflictCount === 0 ? '' : space.conflictCount,
-    space.directory ?? space.id,
-    space.reason,
-  ])
-  return `Folders\n${indent(formatTable(['NAME', 'STATE', 'FILES', 'CONFLICTS', 'WHERE', 'WHY'], rows))}`
 }
 
 const indent = (text: string): string => text.replace(/^/gm, '  ')

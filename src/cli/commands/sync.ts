@@ -1,9 +1,14 @@
 /** `skein sync`: waits until this device and all reachable ones hold the same. For scripts: the exit code tells. */
+import { hasCode } from '../../base/errors.ts'
+import type { SyncParams, SyncReport } from '../../peer/api-spaces.ts'
+import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
-import { textOption } from '../command.ts'
+import { isSet, textOption } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { withPeer } from '../running-peer.ts'
-import { formatSpaces } from './status.ts'
+import { createProgress } from '../progress.ts'
+import { interruptible, withPeer } from '../running-peer.ts'
+import { formatProblems, formatSpaces } from '../space-lines.ts'
+import { safe } from '../terminal.ts'
 import { parseSpan } from './token.ts'
 
 const defaultWait = '60s'
@@ -12,20 +17,67 @@ const graceMs = 10_000
 
 export const sync: Command = {
   summary: 'wait until all folders are in sync',
-  examples: ['skein sync', 'skein sync notes --timeout 10s && make deploy'],
+  examples: [
+    'skein sync',
+    'skein sync notes --timeout 10s && make deploy',
+    'skein sync --wait --json | jq -c .spaces[].transfer',
+  ],
   words: [{ notation: '[space]', about: 'only this one' }],
   options: [
+    { notation: '--wait', about: 'however long it takes; with --json an object for every step on the way' },
     { notation: '--timeout <time>', about: `how long to wait (default ${defaultWait}); then exit code 5` },
   ],
   run: wait,
 }
 
 async function wait(call: Invocation): Promise<number> {
-  const timeoutMs = parseSpan(textOption(call, 'timeout') ?? defaultWait)
   const [space] = call.words
-  const params = space === undefined ? { timeoutMs } : { space, timeoutMs }
-  const report = await withPeer(call, (client) => client.call('sync', params, timeoutMs + graceMs))
-  call.terminal.json(report)
-  call.terminal.print(report.isInSync ? 'All in sync.' : `Not in sync yet.\n${formatSpaces(report.spaces)}`)
+  const isPatient = isSet(call, 'wait')
+  const given = textOption(call, 'timeout') ?? (isPatient ? undefined : defaultWait)
+  const params: SyncParams = {
+    ...(space !== undefined && { space }),
+    ...(given !== undefined && { timeoutMs: parseSpan(given) }),
+  }
+  const { terminal } = call
+  const report = await withPeer(call, (client) =>
+    terminal.isJson && !isPatient ? ask(client, params) : follow(call, client, params),
+  )
+  if (!terminal.isJson || !isPatient) terminal.json(report)
+  if (report.isInSync) terminal.print(`All in sync.${formatPaused(report)}`)
+  else {
+    terminal.print(`Not in sync yet.\n${formatSpaces(report.spaces, terminal.columns)}`)
+    const problems = formatProblems(report.spaces)
+    if (problems !== '') terminal.print(problems)
+  }
   return report.isInSync ? exitCodes.ok : exitCodes.timedOut
+}
+
+function formatPaused({ spaces }: SyncReport): string {
+  const paused = spaces.filter(({ state }) => state === 'paused').map(({ name }) => name)
+  return paused.length === 0 ? '' : safe` Paused, so not waited for: ${paused.join(', ')}`
+}
+
+const ask = (client: Client, params: SyncParams): Promise<SyncReport> =>
+  client.call('sync', params, (params.timeoutMs ?? 0) + graceMs)
+
+async function follow(call: Invocation, client: Client, params: SyncParams): Promise<SyncReport> {
+  const { terminal } = call
+  const progress = createProgress(process.stderr, () => performance.now())
+  let last: SyncReport = { isInSync: false, spaces: [] }
+  try {
+    await interruptible(async (signal) => {
+      for await (const report of client.stream('syncProgress', params, signal)) {
+        last = report
+        terminal.json(report)
+        if (!terminal.isJson && !report.isInSync) progress.show(report)
+      }
+    })
+  } catch (error) {
+    if (!hasCode(error, 'rpc.unknown')) throw error
+    // because: a peer that is older than this command has no such stream
+    return await ask(client, params)
+  } finally {
+    if (!terminal.isJson) progress.end()
+  }
+  return last
 }

@@ -1,11 +1,15 @@
 /** `skein up`: starts the peer in the background and waits until it is ready, or says why it is not. */
 import { spawn } from 'node:child_process'
+import { hasCode } from '../../base/errors.ts'
+import type { ConsoleLink } from '../../peer/api-console.ts'
+import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isSet, textOption, textsOption } from '../command.ts'
 import { daemonNodeOptions } from '../../program/program.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { daemonVariables, ensurePeer } from '../running-peer.ts'
 import { safe } from '../terminal.ts'
+import { describeLink } from './console.ts'
 
 export const up: Command = {
   summary: 'start the background peer',
@@ -25,6 +29,8 @@ export const up: Command = {
     { notation: '--interface <name...>', about: 'look for peers on these network interfaces only' },
     { notation: '--no-discovery', about: 'do not look for peers by multicast' },
     { notation: '--log-level <level>', about: 'debug, info, warn or error' },
+    { notation: '--no-console', about: 'no web console' },
+    { notation: '--console-port <port>', about: 'port of the web console (default 4780, or any free one)' },
     { notation: '--foreground', about: 'stay, and log to standard error' },
   ],
   run: start,
@@ -35,7 +41,8 @@ async function start(call: Invocation): Promise<number> {
   if (isSet(call, 'foreground')) return await runInForeground(call, daemonArgs)
   using peer = await ensurePeer(call, daemonArgs)
   const found = await peer.client.call('status', {})
-  call.terminal.json({ ...found, wasRunning: peer.wasRunning })
+  const link = await openConsole(peer.client)
+  call.terminal.json({ ...found, wasRunning: peer.wasRunning, ...(link !== undefined && { console: link }) })
   const how = peer.wasRunning ? 'was already up' : 'is up'
   call.terminal.print(safe`skein ${how} as "${found.name}" (process ${found.pid}, home ${found.home})`)
   if (peer.wasRunning && daemonArgs.length > 0) {
@@ -47,10 +54,21 @@ async function start(call: Invocation): Promise<number> {
     call.terminal.say(safe`! ${message}`)
     if (fix !== undefined) call.terminal.say(safe`  fix: ${fix}`)
   }
+  if (link !== undefined) call.terminal.print(describeLink(link))
   if (found.links.length === 0) {
     call.terminal.say('Next: skein pair on one device shows a code, skein pair CODE on the other joins.')
   }
   return exitCodes.ok
+}
+
+/** @returns undefined when it is switched off, or the peer that runs is older than it. */
+async function openConsole(client: Client): Promise<ConsoleLink | undefined> {
+  try {
+    return await client.call('consoleOpen', {})
+  } catch (error) {
+    if (hasCode(error, 'not.running', 'rpc.unknown')) return undefined
+    throw error
+  }
 }
 
 function readDaemonArgs(call: Invocation): readonly string[] {
@@ -59,6 +77,7 @@ function readDaemonArgs(call: Invocation): readonly string[] {
     ['--name', 'name'],
     ['--kind', 'kind'],
     ['--log-level', 'logLevel'],
+    ['--console-port', 'consolePort'],
   ] as const) {
     const value = textOption(call, name)
     if (value !== undefined) args.push(`${option}=${value}`)
@@ -66,6 +85,7 @@ function readDaemonArgs(call: Invocation): readonly string[] {
   args.push(...textsOption(call, 'listen').map((address) => `--listen=${address}`))
   args.push(...textsOption(call, 'interface').map((name) => `--interface=${name}`))
   if (call.options['discovery'] === false) args.push('--no-discovery')
+  if (call.options['console'] === false) args.push('--no-console')
   return args
 }
 

@@ -1,0 +1,17 @@
+/** The web console as verbs: links into it and browser sessions. Part of the api (api.ts): no code, types alone. */
+
+/** A way in for one browser tab. */
+export interface ConsoleLink {
+  /** Holds a secret in its fragment: good once, until `expiresAtMs`. */
+  readonly url: string
+  readonly expiresAtMs: number
+  readonly port: number
+}
+
+export interface ConsoleSession {
+  readonly id: string
+  readonly createdAtMs: number
+  readonly lastSeenMs: number
+  /** What the browser calls itself. */
+  readonly agent: string
+}

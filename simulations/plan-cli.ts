@@ -1,0 +1,42 @@
+/**
+ * `npm run fuzz:plan -- [--cases N] [--seed S]`: the planner on random correlated trees, every property by its own checker.
+ * A case that fails is cut short by fast-check and told, with the seed and path for plan/past-cases.ts.
+ */
+import { parseArgs } from 'node:util'
+import fc from 'fast-check'
+import { planCases } from './plan/case.ts'
+import { checkPlanCase } from './plan/checks.ts'
+
+const casesAtOnce = 20_000
+
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { cases: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } },
+  })
+  const [cases, firstSeed] = [Number(values.cases), Number(values.seed)]
+  if (!Number.isSafeInteger(cases) || !Number.isSafeInteger(firstSeed)) {
+    console.error('usage: npm run fuzz:plan -- [--cases N] [--seed S]')
+    return 2
+  }
+  Error.stackTraceLimit = 0
+  const startCpu = process.cpuUsage()
+  let done = 0
+  for (let seed = firstSeed; done < cases; seed++) {
+    const numRuns = Math.min(casesAtOnce, cases - done)
+    let number = 0
+    const property = fc.asyncProperty(planCases, (one) => checkPlanCase(one, number++))
+    const result = await fc.check(property, { numRuns, seed })
+    if (result.failed) {
+      console.log(`seed ${seed}, path ${result.counterexamplePath}: ${String(result.errorInstance)}`)
+      console.log(JSON.stringify(result.counterexample?.[0]))
+      return 1
+    }
+    done += numRuns
+  }
+  const { user, system } = process.cpuUsage(startCpu)
+  const seconds = (user + system) / 1e6
+  console.log(`${cases} cases hold, ${(cases / seconds).toFixed(0)} a CPU second`)
+  return 0
+}

@@ -1,0 +1,239 @@
+/**
+ * Scenario `spaces`: 2-8 devices share a folder, with the production code of documents, store, sync, blobs and folder on
+ * simulated network, disk and clock. People edit, rename, move and delete apart and together while things break; then all
+ * heals, and every property is checked by its own checker (spaces/checks). A history is data: a failing one can be cut.
+ */
+import { newSpaceId } from '../src/base/ids.ts'
+import type { SimulationResult } from './scenario.ts'
+import { createContentCheck } from './spaces/checks/contents.ts'
+import { checkAlone, checkPictures, isFolding } from './spaces/checks/pictures.ts'
+import { checkDocuments, checkRest, checkStaging, restOf } from './spaces/checks/rest.ts'
+import { checkRows } from './spaces/checks/rows.ts'
+import { SpaceDevice } from './spaces/device.ts'
+import { createSpaceFaults, type SpaceFaults } from './spaces/faults.ts'
+import { describeHistory, drawHistory, type History, type Phase, type Step } from './spaces/history.ts'
+import { createSpaceLinks, type SpaceLinks } from './spaces/links.ts'
+import { type Picture, takePicture } from './spaces/picture.ts'
+import { perform } from './spaces/user.ts'
+import type { World, WorldOptions } from './world.ts'
+import { createWorld } from './world.ts'
+
+/** After the last fault all must be at rest within so long (P26, P30): the longest back-off and one look at everything. */
+const convergeMs = 90_000
+const lookMs = 100
+/** Rounds of one run of a device that change something: far above what the longest history needs. */
+const roundsMax = 400
+/** What nobody waits for leaves staging with the next look at everything. */
+const sweptMs = 605_000
+/** Nothing may have happened for so long before it counts as rest: above every debounce and grace. */
+const restMs = 1_500
+
+export interface SpacesOptions extends WorldOptions {
+  readonly peers?: number
+}
+
+export function runSpaces(seed: number, options: SpacesOptions = {}): Promise<SimulationResult> {
+  return runHistory(drawHistory(seed, { peers: options.peers }), options)
+}
+
+export async function runHistory(history: History, options: WorldOptions = {}): Promise<SimulationResult> {
+  const world = createWorld(history.seed, options)
+  const simulation = new Spaces(world, history, options.isVerbose === true)
+  let failure: string | undefined
+  try {
+    await simulation.run()
+  } catch (error) {
+    failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  }
+  simulation.end()
+  const notes = failure === undefined ? [] : [...describeHistory(history), ...world.recentNotes()]
+  return { seed: history.seed, hash: world.traceHash(), failure, notes }
+}
+
+class Spaces {
+  private readonly world: World
+  private readonly history: History
+  private readonly devices: readonly SpaceDevice[]
+  private readonly links: SpaceLinks
+  private readonly faults: SpaceFaults
+  private readonly contents = createContentCheck()
+  private fault: string | undefined
+  /** Devices that crashed; looked at before they start again. */
+  private readonly crashed = new Set<SpaceDevice>()
+
+  constructor(world: World, history: History, isVerbose: boolean) {
+    this.world = world
+    this.history = history
+    world.weather = history.weather
+    const spaceId = newSpaceId(world.random)
+    const brake = history.hasTightBrake
+      ? { minCount: 3, maxShare: 0.2, windowMs: 60_000 }
+      : { minCount: 1_000, maxShare: 1, windowMs: 60_000 }
+    const onFault = (what: string): void => void (this.fault ??= what)
+    this.devices = history.disks.map(
+      (habits, index) =>
+        new SpaceDevice({
+          world,
+          name: `d${index}`,
+          spaceId,
+          habits,
+          options: { brake, sweepMs: history.sweepMs },
+          isVerbose,
+          onFault,
+        }),
+    )
+    this.links = createSpaceLinks(world, this.devices)
+    this.faults = createSpaceFaults(world, this.devices, this.links)
+    for (const device of this.devices) {
+      device.onStarted = () => this.links.serve(device)
+      device.onCrash = (kind) => {
+        if (kind === 'power') this.contents.lostPower(device)
+        this.crashed.add(device)
+        this.faults.crashed(device)
+      }
+    }
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.history.before) {
+      await this.take(step)
+      // No two files of two devices have the same times
+      await this.world.advance(3)
+    }
+    for (const device of this.devices) device.start()
+    await this.comeToRest()
+    for (const phase of this.history.phases) {
+      if (phase.kind === 'alone') await this.alone(phase)
+      else await this.together(phase)
+    }
+    await this.stayAtRest()
+  }
+
+  end(): void {
+    this.links.end()
+    for (const device of this.devices) device.crash('kill')
+  }
+
+  private async alone(phase: Phase): Promise<void> {
+    for (const step of phase.steps) {
+      await this.take(step)
+      const device = this.devices[step.device]
+      const expected = device === undefined ? undefined : await takePicture(device.disk)
+      await this.pass(4_000)
+      const shown = await this.comeToRest()
+      if (expected !== undefined && !this.devices.some(isFolding)) checkAlone(expected, shown)
+    }
+  }
+
+  private async together(phase: Phase): Promise<void> {
+    for (const index of phase.apart) this.separate(index)
+    for (const step of phase.steps) {
+      await this.pass(step.afterMs)
+      await this.take(step)
+    }
+    await this.pass(phase.apart.length > 0 ? 1_000 : 50)
+    await this.comeToRest()
+  }
+
+  private separate(index: number): void {
+    const device = this.devices[index]
+    if (device === undefined) return
+    for (const other of this.devices) if (other !== device) this.links.cut(device, other)
+  }
+
+  private async take({ device: index, act, fault }: Step): Promise<void> {
+    const device = this.devices[index]
+    if (device === undefined) return
+    if (fault !== undefined) this.faults.apply({ afterMs: 0, device: index, act, fault }, fault)
+    if (act === undefined || device.health.isUnmounted) return
+    const { hasSpellings } = this.history
+    const nowMs = this.world.clock.nowMs() + device.wallOffsetMs
+    const effect = await perform(device.disk, act, { hasSpellings, nowMs })
+    if (effect.told !== undefined) this.world.note(device.name, `user ${effect.told}`)
+    this.contents.acted(device, effect)
+  }
+
+  private async pass(byMs: number): Promise<void> {
+    const untilMs = this.world.clock.monotonicMs() + byMs
+    do {
+      await this.world.advance(Math.min(lookMs, untilMs - this.world.clock.monotonicMs()))
+      await this.look()
+    } while (this.world.clock.monotonicMs() < untilMs)
+  }
+
+  /** What must hold at any moment. */
+  private async look(): Promise<void> {
+    if (this.fault !== undefined) throw new Error(this.fault)
+    for (const { name, folder } of this.devices) {
+      // P26: whatever happens, nobody goes round and round
+      if ((folder?.status().rounds ?? 0) > roundsMax)
+        throw new Error(`${name} goes round and round: ${this.states()}`)
+    }
+    for (const device of this.crashed) {
+      this.crashed.delete(device)
+      if (device.folder === undefined) await this.contents.check(device)
+    }
+  }
+
+  /** Everything heals; then all must become equal and stay so. */
+  private async comeToRest(): Promise<Picture> {
+    const wasDeaf = this.faults.wasDeaf()
+    this.faults.healAll()
+    // P27: what no event told of is found by the next look at everything
+    if (wasDeaf) await this.pass(this.history.sweepMs + lookMs)
+    const untilMs = this.world.clock.monotonicMs() + convergeMs
+    let last = ''
+    let sinceMs = 0
+    while (this.world.clock.monotonicMs() < untilMs) {
+      await this.pass(lookMs)
+      const rest = this.isCalm() ? restOf(this.devices) : ''
+      if (rest === '' || rest !== last) sinceMs = this.world.clock.monotonicMs()
+      else if (this.world.clock.monotonicMs() - sinceMs >= restMs) return await this.checkAll()
+      last = rest
+    }
+    throw new Error(`not at rest after ${convergeMs} ms: ${this.states()}`)
+  }
+
+  private isCalm(): boolean {
+    const isHindered = this.history.hasSpellings
+    return this.devices.every((device) => {
+      const status = device.folder?.status()
+      if (status !== undefined && status.heldDeletions > 0) device.folder?.allowDeletions()
+      if (status?.state !== 'in-sync' && !(isHindered && status?.state === 'waiting')) return false
+      return this.devices.every((other) => other === device || device.sync?.inSync(other.deviceId) === true)
+    })
+  }
+
+  private states(): string {
+    return JSON.stringify(
+      this.devices.map((device) => {
+        const status = device.folder?.status()
+        const apart = this.devices
+          .filter((other) => other !== device && device.sync?.inSync(other.deviceId) !== true)
+          .map(({ name }) => name)
+        return { name: device.name, ...status, notInSyncWith: apart }
+      }),
+    )
+  }
+
+  private async checkAll(): Promise<Picture> {
+    const picture = await checkPictures(this.devices)
+    await checkDocuments(this.devices)
+    for (const device of this.devices) {
+      await checkRows(device)
+      await this.contents.check(device)
+      await this.contents.observe(device)
+    }
+    this.world.note('world', `at rest ${restOf(this.devices)} ${JSON.stringify([...picture])}`)
+    return picture
+  }
+
+  private async stayAtRest(): Promise<void> {
+    const before = restOf(this.devices)
+    await this.pass(this.history.quietMs)
+    // A disk that takes two names for one tries again with each look at everything
+    if (!this.history.hasSpellings) checkRest(before, restOf(this.devices))
+    await this.checkAll()
+    if (this.history.quietMs > sweptMs) for (const device of this.devices) await checkStaging(device)
+  }
+}

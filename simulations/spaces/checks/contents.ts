@@ -1,0 +1,79 @@
+/**
+ * P4, I2, and "never lose a byte": every content that stood on a device's disk, written there by its person or seen there at
+ * rest, is still on that disk, in the tree or in versions, unless the person destroyed it there with her own hand.
+ * P17, P18, I6, I8: every file under its final name holds a content that some person wrote as a whole, or the merge of such
+ * (each of its lines was written by somebody), also on the disk of a device that was killed a moment ago.
+ * After a power cut only what its person wrote on that very device must still be there: the rest others have.
+ */
+import type { SpaceDevice } from '../device.ts'
+import { keptContents, type Picture, takePicture } from '../picture.ts'
+import type { ActEffect } from '../user.ts'
+
+export interface ContentCheck {
+  acted(device: SpaceDevice, effect: ActEffect): void
+  /** The device lost power. */
+  lostPower(device: SpaceDevice): void
+  /** @throws when a content is gone, or was never written. */
+  check(device: SpaceDevice): Promise<void>
+  /** At rest: what stands there now must stay. */
+  observe(device: SpaceDevice): Promise<void>
+}
+
+export function createContentCheck(): ContentCheck {
+  const stood = new Map<SpaceDevice, Map<string, 'written' | 'seen'>>()
+  const written = new Set<string>([''])
+  const lines = new Set<string>([''])
+  const of = (device: SpaceDevice): Map<string, 'written' | 'seen'> => {
+    const known = stood.get(device) ?? new Map<string, 'written' | 'seen'>()
+    stood.set(device, known)
+    return known
+  }
+  const isWhole = (content: string, path: string): boolean => {
+    const plain = content.startsWith('*') ? content.slice(1) : content
+    if (written.has(plain)) return true
+    if (!/\.(txt|json)/.test(path)) return false
+    return plain.split('\n').every((line) => lines.has(lineKey(line)))
+  }
+  const checkWhole = (device: SpaceDevice, picture: Picture): void => {
+    for (const [path, what] of picture) {
+      if (what === 'dir' || what.startsWith('-> ') || isWhole(what, path)) continue
+      throw new Error(
+        `${device.name} shows what nobody wrote: ${JSON.stringify(path)} ${JSON.stringify(what)}`,
+      )
+    }
+  }
+  return {
+    acted(device, effect) {
+      const known = of(device)
+      for (const content of effect.destroyed) known.delete(content)
+      for (const content of effect.written) {
+        known.set(content, 'written')
+        written.add(content)
+        for (const line of content.split('\n')) lines.add(lineKey(line))
+      }
+    },
+    lostPower(device) {
+      const known = of(device)
+      for (const [content, how] of known) if (how === 'seen') known.delete(content)
+    },
+    async check(device) {
+      checkWhole(device, await takePicture(device.disk))
+      const kept = await keptContents(device.disk)
+      for (const [content, how] of of(device)) {
+        if (!kept.has(content))
+          throw new Error(`${device.name} lost a content ${how} there: ${JSON.stringify(content)}`)
+      }
+    },
+    async observe(device) {
+      const known = of(device)
+      for (const [, what] of await takePicture(device.disk)) {
+        if (what === 'dir' || what.startsWith('-> ')) continue
+        const content = what.startsWith('*') ? what.slice(1) : what
+        if (!known.has(content)) known.set(content, 'seen')
+      }
+    },
+  }
+}
+
+/** A merge by structure may change commas and blanks. */
+const lineKey = (line: string): string => line.replace(/[,\s]/g, '')

@@ -1,0 +1,98 @@
+/**
+ * Disk, index and document of one device at rest.
+ * P12, I7, and "no row without its file": every row's file is there, with the content and the signature that the row says;
+ * every file on the disk has a row, every entry of the document too, in the same version. I10 rests on it.
+ * P31: the counts of the status are those of the rows, and nobody says "in sync" who is not. I11: the names in rows are
+ * those of the document, whatever the disk made of them. P19, I3: every row's directory is reached from the top.
+ */
+import { hashOf } from '../../../src/blobs/hash.ts'
+import { isWithin, joinPath, sameSignature } from '../../../src/files/filesystem.ts'
+import type { FolderTree, SyncedRow } from '../../../src/files/folder-tree.ts'
+import { createSpaceFolderTree } from '../../../src/files/space-folder-tree.ts'
+import type { SpaceDevice } from '../device.ts'
+import { listTree } from '../picture.ts'
+import { isFolding } from './pictures.ts'
+
+export async function checkRows(device: SpaceDevice): Promise<void> {
+  const { space, folder } = device
+  if (space === undefined || folder === undefined) throw new Error(`${device.name} does not run`)
+  const tree = await createSpaceFolderTree(space)
+  const found = { files: 0, bytes: 0, directories: 0, paths: new Set<string>() }
+  const walk = async (parentId: string, path: string): Promise<void> => {
+    const rows = await tree.rows(parentId)
+    await checkEntries(device, tree, parentId, rows)
+    for (const row of rows) {
+      if (row.parentId === '') continue
+      const below = joinPath(path, row.diskName)
+      found.paths.add(below)
+      await checkRow(device, row, below)
+      if (row.kind === 'file') {
+        found.files++
+        found.bytes += row.size
+      } else if (row.kind === 'directory') {
+        found.directories++
+        await walk(row.nodeId, below)
+      }
+    }
+  }
+  await walk(tree.rootId, '')
+  if (!isFolding(device)) {
+    // Of two forms of one name the second is not synced, which the device says
+    const problems = folder.status().problems.map((problem) => problem.path)
+    const isTold = (path: string): boolean => problems.some((known) => isWithin(path, known))
+    for (const { path } of await listTree(device.disk))
+      if (!found.paths.has(path) && !isTold(path))
+        throw new Error(`${device.name}: ${JSON.stringify(path)} has no row`)
+  }
+  const { files, bytes, directories } = folder.status()
+  if (files !== found.files || bytes !== found.bytes || directories !== found.directories)
+    throw new Error(
+      `${device.name} claims ${files} files, ${bytes} bytes, ${directories} directories: has ${found.files}, ${found.bytes}, ${found.directories}`,
+    )
+  let count = 0
+  for await (const row of space.index.iterate()) if (row.path !== '-/root') count++
+  if (count !== found.paths.size)
+    throw new Error(`${device.name} has ${count} rows, of which ${found.paths.size} are reached from the top`)
+}
+
+async function checkRow(device: SpaceDevice, row: SyncedRow, path: string): Promise<void> {
+  const fail = (what: string): never => {
+    throw new Error(`${device.name}: the row of ${JSON.stringify(path)} ${what}`)
+  }
+  const stat = await device.disk.lstat(path)
+  if (stat === undefined) return fail('has no file')
+  if (stat.kind !== row.kind) return fail(`says ${row.kind}, the disk ${stat.kind}`)
+  if (row.isLeftover) return fail('is a leftover')
+  if (row.kind === 'symlink' && (await device.disk.readLink(path)) !== row.target)
+    return fail('has another target')
+  if (row.kind !== 'file') return undefined
+  const small = await device.disk.readSmall(path, Number.MAX_SAFE_INTEGER)
+  if (small === undefined || hashOf(small.bytes) !== row.hash) return fail('has another content')
+  if (!sameSignature(stat, row)) return fail('has another signature')
+  if (row.isRacy) return fail('still counts as racy')
+  return undefined
+}
+
+async function checkEntries(
+  device: SpaceDevice,
+  tree: FolderTree,
+  parentId: string,
+  rows: readonly SyncedRow[],
+): Promise<void> {
+  const byName = new Map(rows.map((row) => [row.name, row]))
+  for (const entry of await tree.children(parentId)) {
+    const row = byName.get(entry.name)
+    if (row === undefined) {
+      if (isFolding(device)) continue
+      throw new Error(`${device.name}: the entry ${JSON.stringify(entry.name)} has no row`)
+    }
+    if (!entry.nodes.includes(row.nodeId))
+      throw new Error(`${device.name}: the row of ${JSON.stringify(entry.name)} names another node`)
+    if (row.kind === 'file' && row.nodeId === entry.nodeId && row.version !== entry.version)
+      throw new Error(`${device.name}: the row of ${JSON.stringify(entry.name)} has another version`)
+    byName.delete(entry.name)
+  }
+  const [extra] = [...byName.values()].filter((row) => row.parentId !== '')
+  if (extra !== undefined && !isFolding(device))
+    throw new Error(`${device.name}: the row of ${JSON.stringify(extra.name)} has no entry`)
+}

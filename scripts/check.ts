@@ -12,6 +12,10 @@ interface Step {
 const steps: readonly Step[] = [
   { name: 'lint', command: ['oxlint', '--deny-warnings', '--format=unix'] },
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json', '--pretty', 'false'] },
+  {
+    name: 'page types',
+    command: ['tsc', '-p', 'src/console/web/tsconfig.json', '--pretty', 'false'],
+  },
   { name: 'dead', command: ['knip', '--no-progress'] },
   { name: 'tidy', command: ['node', 'scripts/tidy.ts'] },
   { name: 'format', command: ['oxfmt', '--check', '--no-error-on-unmatched-pattern'] },

@@ -5,11 +5,11 @@ import type { SourceFile } from './tidy-check.ts'
 
 const folders = ['src', 'test', 'bench', 'simulations', 'scripts', 'bin']
 
-/** @returns all `.ts` and `.js` files under the project's folders, with paths relative to `root`. */
+/** @returns all `.ts`, `.tsx` and `.js` files under the project's folders, with paths relative to `root`. */
 export function readSourceFiles(root: string): readonly SourceFile[] {
   return folders
     .flatMap((folder) => listFiles(root, folder))
-    .filter((path) => /\.[jt]s$/.test(path))
+    .filter((path) => /\.[jt]sx?$/.test(path))
     .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
 

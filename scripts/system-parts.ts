@@ -9,7 +9,16 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** A part that tests can ask for by name. */
-export type SystemPart = 'ip' | 'tc' | 'nft' | 'ping' | 'netns' | 'nsenter' | 'faketime' | BenchPart
+export type SystemPart =
+  | 'ip'
+  | 'tc'
+  | 'nft'
+  | 'ping'
+  | 'netns'
+  | 'nsenter'
+  | 'faketime'
+  | 'chromium'
+  | BenchPart
 /** Programs that benches compare with: they run without, and say so. */
 type BenchPart = 'rsync' | 'unison' | 'syncthing'
 
@@ -37,6 +46,7 @@ const parts: Readonly<Record<SystemPart, PartPlan>> = {
     isPresent: () => hasCommand('nsenter') && hasCommand('unshare'),
   },
   faketime: { about: 'wrong clocks', aptPackage: 'faketime', isPresent: () => hasCommand('faketime') },
+  chromium: { about: 'the web console', aptPackage: 'chromium', isPresent: () => hasCommand('chromium') },
   rsync: { about: 'the files bench', aptPackage: 'rsync', isPresent: () => hasCommand('rsync') },
   unison: { about: 'the files bench', aptPackage: 'unison', isPresent: () => hasCommand('unison') },
   syncthing: { about: 'the files bench', aptPackage: 'syncthing', isPresent: () => hasCommand('syncthing') },

@@ -27,7 +27,7 @@ interface Scanned extends SourceFile {
 const maxFileLines = 400
 const kindNames = /^(utils?|helpers?|types?|common|misc)\.[jt]s$/
 const hiddenClock = /\bnew Date\(\s*\)|\bglobalThis\.(crypto|Date|Math|performance)\b/
-const realClockFiles = /^src\/(base\/system-[^/]+\.ts|peer\/daemon\.ts|cli\/.*)$/
+const realClockFiles = /^src\/(base\/system-[^/]+\.ts|peer\/daemon\.ts|cli\/.*|console\/web\/.*)$/
 
 /** @returns every broken rule, ordered by path and line; empty when the house is tidy. */
 export function checkTidy(files: readonly SourceFile[]): readonly Fault[] {
@@ -47,7 +47,7 @@ function checkName(file: SourceFile): readonly Fault[] {
     return [fault(file, 1, 'barrel', 'index files do not exist here: name the concept')]
   if (kindNames.test(name) || /(^|\/)(utils?|helpers?|types?)\//.test(file.path))
     return [fault(file, 1, 'name', 'split by concept, never by kind: no utils, helpers or types')]
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9-]+)*\.[jt]s$/.test(name))
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9-]+)*\.[jt]sx?$/.test(name))
     return [fault(file, 1, 'name', 'file names are kebab-case')]
   return []
 }
@@ -108,7 +108,7 @@ function checkImport(file: SourceFile, found: FoundImport): readonly Fault[] {
 
 function checkRelative(file: SourceFile, found: FoundImport): readonly Fault[] {
   const target = resolve(file.path, found.specifier)
-  if (!/\.(ts|json)$/.test(target))
+  if (!/\.(tsx?|json|css)$/.test(target))
     return [fault(file, found.line, 'layer', `write the whole file name: ${found.specifier}.ts`)]
   if (!target.startsWith('src/'))
     return [fault(file, found.line, 'layer', `src imports only src, not ${target}`)]

@@ -23,7 +23,14 @@ interface Door {
 const features = ['files', 'memory', 'transport', 'discovery', 'media', 'accel'] as const
 
 /** What a peer can be asked, as types. */
-const api = ['peer/api.ts', 'peer/api-pairing.ts', 'peer/api-device.ts'] as const
+const api = [
+  'peer/api.ts',
+  'peer/api-pairing.ts',
+  'peer/api-device.ts',
+  'peer/api-spaces.ts',
+  'peer/api-console.ts',
+  'peer/api-calls.ts',
+] as const
 
 /** The first entry whose folder holds the file decides, so exceptions stand before their folder. */
 export const layers: readonly Layer[] = [
@@ -82,5 +89,7 @@ export const doors: readonly Door[] = [
     folders: ['transport'],
   },
   { packages: ['jose', '@noble/*', 'prom-client'], folders: ['peer'] },
-  { packages: ['commander', 'lean-qr'], folders: ['cli'] },
+  { packages: ['lean-qr'], folders: ['cli', 'console/web'] },
+  { packages: ['commander'], folders: ['cli'] },
+  { packages: ['preact', 'uplot'], folders: ['console/web'] },
 ]

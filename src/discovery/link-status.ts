@@ -24,6 +24,9 @@ export interface LinkStatus {
   readonly bulk: LaneStatus | undefined
   /** Connections that are ready, of either lane, being drained included. */
   readonly connectionCount: number
+  /** Over the connections held now: less than before once one was replaced. */
+  readonly receivedBytes: number
+  readonly sentBytes: number
   readonly reason: LinkState['reason']
 }
 
@@ -40,6 +43,8 @@ export function statusOf(link: MemberLink, newestKey: PeerId): LinkStatus {
     control: laneStatus(line?.connection),
     bulk: laneStatus(link.best('bulk')?.connection),
     connectionCount: link.lines.length,
+    receivedBytes: link.lines.reduce((sum, { connection }) => sum + connection.bytesRead(), 0),
+    sentBytes: link.lines.reduce((sum, { connection }) => sum + connection.bytesWritten(), 0),
     reason,
   }
 }

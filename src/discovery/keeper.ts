@@ -263,6 +263,8 @@ class KeeperCore {
   retireHost(ownPeerId: PeerId): Promise<void> {
     const retired = this.#hosts.retire(ownPeerId, this.#env.clock.monotonicMs() + limits.drainMs)
     this.networkChanged()
+    // With nobody to talk to no link would ever wake us to see that nothing runs on it
+    this.#timer.arm(this.#env.clock.monotonicMs())
     return retired
   }
 

@@ -3,6 +3,7 @@
  * retired-keys.ts). On rotation the new key gets a host of its own and links move over one by one; the former host goes
  * when every member has been met under a newer key.
  */
+import { untilAborted } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { hasCode } from '../base/errors.ts'
 import type { DeviceId, PeerId } from '../base/ids.ts'
@@ -65,11 +66,11 @@ export async function openKeyHosts(env: Env, scope: Scope, parts: KeyHostParts):
   let current = await open(identity.key.seed(), parts.listen)
   const servers = createServers(current)
 
-  const release = async (keeper: Keeper, peerId: PeerId): Promise<void> => {
+  const release = async (keeper: Keeper, peerId: PeerId, signal: AbortSignal): Promise<void> => {
     const host = former.get(peerId)
     if (host === undefined) return
     former.delete(peerId)
-    await keeper.retireHost(peerId)
+    await untilAborted(keeper.retireHost(peerId), signal)
     await host[Symbol.asyncDispose]()
   }
   /** Looks who has been met under the key in use. */
@@ -83,8 +84,8 @@ export async function openKeyHosts(env: Env, scope: Scope, parts: KeyHostParts):
     const needed = new Set(retired.list().map(({ seed }) => createDeviceKey(seed).peerId))
     for (const peerId of former.keys()) {
       if (needed.has(peerId)) continue
-      scope.spawn('retire host', () =>
-        release(keeper, peerId).catch((error: unknown) => {
+      scope.spawn('retire host', (signal) =>
+        release(keeper, peerId, signal).catch((error: unknown) => {
           // because: at the end of the peer every host is disposed anyway
           if (!hasCode(error, 'cancelled')) env.log.warn('former host not retired', errorFields(error))
         }),

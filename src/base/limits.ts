@@ -269,6 +269,8 @@ export const limits = {
   mergeBasesBytes: 256 * 1024 * 1024,
   /** Days that replaced and deleted files are kept; older ones are dropped. */
   versionDays: 30,
+  /** Further days of this device on which they must have been found older before they go: its clock may have jumped. */
+  versionGraceDays: 7,
   /** Bytes of kept files of one folder; above it the oldest leave, but none of the last day. */
   versionBytes: 20_000_000_000,
   /** Conflicts, versions or steps of history in one answer; the rest is left out, and the answer says so. */

@@ -3,7 +3,7 @@
  * renames told apart from deletions by inode. Nothing is changed here, on no side.
  */
 import { parentOf } from './filesystem.ts'
-import { type ScanPlace, pathOfSeen, scanDirectory, type Seen } from './scan.ts'
+import { pathElsewhere, type ScanPlace, pathOfSeen, scanDirectory, type Seen } from './scan.ts'
 
 export interface LocalMove {
   /** Has the row; gone from the disk. */
@@ -150,7 +150,7 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
     const path = pathOfSeen(seen)
     // A renamed directory has rows already: pair first, walk it in the next pass
     if (goneInodes.has(inodeOf(seen.stat)) || state.newIds.has(path)) continue
-    const known = seen.here?.kind === 'directory' ? seen.here.nodeId : undefined
+    const known = await knownHere(place, seen)
     const id = known ?? place.tree.newNodeId()
     state.newIds.set(path, id)
     for (const inner of await scanDirectory(place, id, path, known === undefined)) {
@@ -158,6 +158,17 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
       if (inner.row === undefined && inner.stat !== undefined) waiting.push(inner)
     }
   }
+}
+
+/** The node of the document that a new directory can be: one that stands elsewhere on this disk it is not. */
+async function knownHere(
+  place: ScanPlace,
+  { here, parentPath, diskName }: Seen,
+): Promise<string | undefined> {
+  if (here?.kind !== 'directory') return undefined
+  const elsewhere = pathElsewhere(place, here.nodeId, { parentPath, diskName })
+  if (elsewhere === undefined) return here.nodeId
+  return (await place.filesystem.lstat(elsewhere))?.kind === 'directory' ? undefined : here.nodeId
 }
 
 /** Directories that are gone take all their rows with them, once that is certain. */

@@ -25,6 +25,7 @@ import { type Offering, offerNew } from './offer.ts'
 import { parkedPrefix } from './names.ts'
 import { type Action, type DiskState, planPlace } from './plan.ts'
 import { readData } from './read-data.ts'
+import { asOwnDirectory, rekeyedRows } from './rekeyed-directories.ts'
 import { findOwn, looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
 import type { Transfers } from './transfers.ts'
 
@@ -46,7 +47,7 @@ export interface DecidePlace extends ScanPlace, Offering {
   readonly goneHere: GoneHere
   readonly transfers: Transfers
   readonly hasher: Hasher
-  readonly merging: Pick<Merging, 'consider' | 'holds'>
+  readonly merging: Pick<Merging, 'consider' | 'holds' | 'alsoIn'>
   /** Wall clock, the disk's own: only to tell whether a file changed just now. */
   nowMs(): number
 }
@@ -97,8 +98,12 @@ export async function decide(
     const planned = planPlace({ row: seen.row, disk, own, here: seen.here, isPlacedHere })
     // Set aside in a ring of renames that has dissolved since: it goes back to its own name
     const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
-    const action: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
-    if (isDiskTask(action) && isHeld(place, seen)) continue
+    const meant: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
+    const action = asOwnDirectory(place, collected.newIds, looked, meant)
+    if (isDiskTask(action) && isHeld(place, seen)) {
+      place.merging.alsoIn(seen.parentId, nodesOf(seen))
+      continue
+    }
     if (action.kind === 'materialise' && (await comesByMove(place, action.entry, again))) continue
     if (action.kind === 'materialise' && isLost(place, action.entry)) {
       deletions.push(deletionAt(place, seen, action.entry))
@@ -113,8 +118,11 @@ export async function decide(
         again.push(seen.parentId, ...(own === undefined ? [] : [own.parentId]))
       }
       // It stands for other directories as well from now on: what is in them was news of a directory unknown here
-      if (action.kind === 'adopt' && seen.row !== undefined && action.entry.nodeId !== seen.row.nodeId)
-        again.push(action.entry.nodeId)
+      // and their rows, and with them the watches, begin anew
+      if (action.kind === 'adopt' && seen.row !== undefined && action.entry.nodeId !== seen.row.nodeId) {
+        const { directories } = place
+        again.push(...directories.below(seen.row.nodeId), ...directories.below(action.entry.nodeId))
+      }
       // Another directory stands here, unwatched so far: what its rows say went with the one before
       if (seen.row?.kind === 'directory' && looked.stat !== undefined && seen.row.ino !== looked.stat.ino)
         again.push(...place.directories.below(seen.row.nodeId))
@@ -144,9 +152,13 @@ const conflictsIn = (places: readonly Seen[]): readonly string[] =>
   places.flatMap(({ here }) => (here?.isConflictCopy === true ? here.nodes : []))
 
 /** Its versions are being merged: the disk waits for the outcome instead of showing conflict copies for a moment. */
-export const isHeld = ({ merging }: Pick<DecidePlace, 'merging'>, { row, here }: Seen): boolean =>
-  (row !== undefined && merging.holds(row.nodeId)) ||
-  (here !== undefined && here.nodes.some((nodeId) => merging.holds(nodeId)))
+export const isHeld = ({ merging }: { readonly merging: Pick<Merging, 'holds'> }, seen: Seen): boolean =>
+  nodesOf(seen).some((nodeId) => merging.holds(nodeId))
+
+const nodesOf = ({ row, here }: Seen): readonly string[] => [
+  ...(row === undefined ? [] : [row.nodeId]),
+  ...(here?.nodes ?? []),
+]
 
 /** True when the entry stands elsewhere on this disk and will be moved here: its old place is looked at as well. */
 async function comesByMove(place: ScanPlace, entry: TreeEntry, again: string[]): Promise<boolean> {
@@ -188,13 +200,12 @@ async function stepFor(
     case 'adopt': {
       if (stat === undefined) return undefined
       const { entry } = action
-      const isOtherDirectory =
-        row?.kind === 'directory' && entry.kind === 'directory' && row.nodeId !== entry.nodeId
-      const rekeyed = isOtherDirectory ? await rekeyChildren(place, row.nodeId, entry.nodeId) : []
-      const adopted = put({ ...rowFor({ ...entry, parentId, name }, diskName, stat), isRacy })
       const gone = row !== undefined && action.deletesOld === true ? [deletionOf(place, row)] : []
+      if (row?.kind === 'directory' && entry.kind === 'directory' && row.nodeId !== entry.nodeId)
+        return { changes: gone, rows: await rekeyedRows(place, { ...seen, row }, { entry, stat }) }
+      const adopted = put({ ...rowFor({ ...entry, parentId, name }, diskName, stat), isRacy })
       const left = row?.kind === entry.kind ? [] : forget
-      return { changes: gone, rows: [...left, adopted, ...rekeyed] }
+      return { changes: gone, rows: [...left, adopted] }
     }
     case 'create': {
       const change = create(action.data)
@@ -235,15 +246,6 @@ function refreshed({ seen, disk, stat, isRacy }: Looked): Step | undefined {
     changes: [],
     rows: [put({ ...rowFor(row, seen.diskName, stat), isRacy, isLeftover: row.isLeftover })],
   }
-}
-
-/** The directory shown here is another node now (two were merged): rows below it follow. */
-async function rekeyChildren(place: ScanPlace, fromId: string, toId: string): Promise<readonly RowChange[]> {
-  const rows = await place.tree.rows(fromId)
-  return rows.flatMap((row): RowChange[] => [
-    { kind: 'forget', parentId: fromId, name: row.name, nodeId: row.nodeId },
-    put({ ...row, parentId: toId }),
-  ])
 }
 
 type DataChange = Extract<TreeChange, { kind: 'create' | 'edit' }>

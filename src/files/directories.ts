@@ -9,6 +9,8 @@ export interface Directories {
   /** The id of the deepest synced directory at or above `path`. */
   nearestOf(path: string): string
   put(row: Pick<SyncedRow, 'nodeId' | 'parentId' | 'name' | 'diskName' | 'isLeftover'>): void
+  /** Where a directory stands, in the words of its row. */
+  placeOf(nodeId: string): { readonly parentId: string; readonly name: string } | undefined
   /** The directory that stands at this place. */
   idAt(parentId: string, name: string): string | undefined
   /** Parent of a directory that others deleted and that could not go yet: it may be able to now. */
@@ -60,6 +62,7 @@ export function createDirectories(rootId: string): Directories {
       return found.exact ? found.id : undefined
     },
     nearestOf: (path) => findNearest(rootId, byPlace, path).id,
+    placeOf: (nodeId) => known.get(nodeId),
     idAt: (parentId, name) => byName.get(joinPath(parentId, name)),
     put(row) {
       detach(row.nodeId)

@@ -292,7 +292,7 @@ class SharedFolder implements Folder {
         Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
         return
       } catch (error) {
-        if (signal.aborted) throw error
+        signal.throwIfAborted()
         await this.stop(error, signal)
       }
     }
@@ -337,7 +337,7 @@ class SharedFolder implements Folder {
       if (result.later.length > 0) this.addLater(result.later)
       await this.tidyOnce()
     } catch (error) {
-      if (signal.aborted) throw error
+      signal.throwIfAborted()
       await this.stop(error, signal)
     }
   }

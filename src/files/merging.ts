@@ -31,6 +31,8 @@ export interface Merging extends AsyncDisposable {
   consider(nodeIds: Iterable<string>): Promise<void>
   /** A merge of this node is being tried: its places stay as they are until that is settled. */
   holds(nodeId: string): boolean
+  /** Something of these nodes stands in another directory still, which is to be looked at as well once they are settled. */
+  alsoIn(parentId: string, nodeIds: readonly string[]): void
   /** A content of at most limits.mergeBytes, from here or from any other device. @throws `blob.missing` and others. */
   read(hash: BlobHash, sizeBytes: number | undefined, signal: AbortSignal): Promise<Uint8Array>
   /** A device came within reach: what lacked its base is tried again. */
@@ -94,6 +96,8 @@ class FolderMerging implements Merging {
   private readonly scope: Scope
   private readonly tried = new Map<string, Tried>()
   private readonly held = new Map<string, Conflict>()
+  /** Directories to look at besides the node's own. */
+  private readonly beside = new Map<string, Set<string>>()
   private readonly queue: Conflict[] = []
   private running = 0
   private timer: Disposable | undefined
@@ -110,6 +114,11 @@ class FolderMerging implements Merging {
 
   holds(nodeId: string): boolean {
     return this.held.has(nodeId)
+  }
+
+  alsoIn(parentId: string, nodeIds: readonly string[]): void {
+    for (const id of nodeIds)
+      if (this.held.has(id)) this.beside.set(id, (this.beside.get(id) ?? new Set()).add(parentId))
   }
 
   async consider(nodeIds: Iterable<string>): Promise<void> {
@@ -178,7 +187,9 @@ class FolderMerging implements Merging {
     const { nodeId, parentId } = conflict
     this.remember(conflict, outcome, 0)
     this.held.delete(nodeId)
-    this.parts.onSettled([parentId])
+    const beside = this.beside.get(nodeId) ?? []
+    this.beside.delete(nodeId)
+    this.parts.onSettled([...new Set([parentId, ...beside])])
   }
 
   private remember(conflict: Conflict, outcome: Outcome, attempts: number): void {

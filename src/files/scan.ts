@@ -35,6 +35,16 @@ export interface ScanPlace {
 export const pathOfSeen = (seen: Pick<Seen, 'parentPath' | 'diskName'>): string =>
   joinPath(seen.parentPath, seen.diskName)
 
+/** Where a directory stands on this disk, if that is not the place looked at. */
+export function pathElsewhere(
+  { directories }: Pick<ScanPlace, 'directories'>,
+  nodeId: string,
+  seen: Pick<Seen, 'parentPath' | 'diskName'>,
+): string | undefined {
+  const path = directories.pathOf(nodeId)
+  return path === pathOfSeen(seen) ? undefined : path
+}
+
 /**
  * Everything that stands in a directory on any side. A directory that is not on the disk shows what rows and document say.
  * @param isNew its id was drawn a moment ago: neither rows nor document can have anything in it.

@@ -10,6 +10,7 @@ import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { Random } from '../base/random.ts'
 import { encodeId } from '../base/ids.ts'
+import { createDueDays, dayOf, type DueDays } from './due-days.ts'
 import {
   ensureDirectory,
   type FileKind,
@@ -78,7 +79,7 @@ export interface Versions {
   find(hash: BlobHash): Promise<readonly string[]>
   /** Copies a kept version back to `path` if nothing is there. @throws `file.exists`. */
   restore(version: Pick<Version, 'kept'>, path: string): Promise<void>
-  /** Drops what is older than the limit, then the oldest while there is more than the limit of bytes. */
+  /** Drops what is older than the limit (due-days.ts), then the oldest while there is more than the limit of bytes. */
   expire(): Promise<void>
 }
 
@@ -96,6 +97,7 @@ class FolderVersions implements Versions {
   private readonly filesystem: Filesystem
   private readonly clock: Clock
   private readonly random: Random
+  private readonly dueDays: DueDays
   /** Kept paths by hash; what is gone meanwhile is found out when it is asked for. */
   private byHash: Promise<Map<string, string[]>> | undefined
 
@@ -103,6 +105,7 @@ class FolderVersions implements Versions {
     this.filesystem = filesystem
     this.clock = clock
     this.random = random
+    this.dueDays = createDueDays(filesystem, clock, versionsFolder)
   }
 
   async keepLink(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string | undefined> {
@@ -215,17 +218,19 @@ class FolderVersions implements Versions {
     const oldest = dayOf(nowMs - limits.versionDays * dayMs)
     const left: { readonly kept: string; readonly sizeBytes: number; readonly keptAtMs: number }[] = []
     let totalBytes = 0
-    for (const day of await this.days()) {
+    const days = await this.days()
+    const due = await this.dueDays.due(days.filter((day) => day < oldest))
+    for (const day of days) {
       const folder = joinPath(versionsFolder, day)
       for (const { name, stat } of await this.filesystem.readDirectory(folder)) {
         const kept = joinPath(folder, name)
-        if (day < oldest) await this.filesystem.unlink(kept)
+        if (due.has(day)) await this.filesystem.unlink(kept)
         else if (stat !== undefined && name.endsWith(infoSuffix)) {
           const keptAtMs = Number(stat.mtimeNs / 1_000_000n)
           left.push({ kept: kept.slice(0, -infoSuffix.length), sizeBytes: 0, keptAtMs })
         } else totalBytes += stat?.size ?? 0
       }
-      if (day < oldest) await this.filesystem.removeDirectory(folder)
+      if (due.has(day)) await this.filesystem.removeDirectory(folder)
     }
     left.sort((a, b) => a.keptAtMs - b.keptAtMs)
     for (const { kept, keptAtMs } of left) {
@@ -273,8 +278,6 @@ function noteHash(byHash: Map<string, string[]>, kept: string): void {
   if (known === undefined) byHash.set(hash, [kept])
   else known.push(kept)
 }
-
-const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
 interface KeptInfo extends KeptAbout {
   readonly path: string

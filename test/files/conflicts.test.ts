@@ -98,6 +98,27 @@ describe('a conflict', () => {
     },
   )
 
+  test.each([0, 1])(
+    'ends when its copy gets a name of its own: each file stays under its name',
+    async (by) => {
+      await using pair = await createPair()
+      await disagree(pair)
+      const { a, b } = pair
+      const device = by === 0 ? a : b
+      const [main, copy] = (await standing(await conflictsOf(device))).sides
+      if (main === undefined || copy === undefined) throw new Error('two sides')
+      const [kept, renamed] = [await read(device, main.path), await read(device, copy.path)]
+      await rename(join(device.root, copy.path), join(device.root, 'mine.bin'))
+      await until(async () => (await (by === 0 ? b : a).space.lookup('mine.bin')) !== undefined, [a, b])
+      expect(await converged([a, b])).toEqual({ 'x.bin': kept, 'mine.bin': renamed })
+      expect((await conflictsOf(device)).count).toBe(0)
+      // Two files from now on
+      await write(device, 'x.bin', 'later\0')
+      await until(async () => (await read(by === 0 ? b : a, 'x.bin')) === 'later\0', [a, b])
+      expect(await converged([a, b])).toEqual({ 'x.bin': 'later\0', 'mine.bin': renamed })
+    },
+  )
+
   test('an edit that nobody saw when it was decided stays beside the decision', async () => {
     await using pair = await createPair()
     await disagree(pair)

@@ -1,5 +1,6 @@
 /** What is kept of old bytes: why, for how long, and how much; over a disk in memory. */
 import { describe, expect, test } from 'vitest'
+import { SkeinError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
 import { createVirtualClock } from '../../src/base/virtual-clock.ts'
@@ -84,6 +85,13 @@ describe('kept versions', () => {
     const paths = async (): Promise<readonly string[]> => (await versions.list()).map(({ path }) => path)
     await keep('old')
     clock.advance((limits.versionDays + 1) * dayMs)
+    for (let day = 0; day < limits.versionGraceDays; day++) {
+      await versions.expire()
+      clock.advance(dayMs)
+    }
+    expect(await paths()).toEqual(['old'])
+    await versions.expire()
+    expect(await paths()).toEqual([])
     for (const path of ['1', '2', '3']) {
       await keep(path)
       clock.advance(dayMs)
@@ -94,6 +102,60 @@ describe('kept versions', () => {
     for (const path of ['4', '5', '6', '7']) await keep(path)
     await versions.expire()
     expect((await paths()).toSorted()).toEqual(['4', '5', '6', '7'])
+  })
+
+  test('outlive a clock that jumps, however often it does within a day, and in whatever run', async () => {
+    const { clock, filesystem } = setUp()
+    const keep = { hash: hashOf(bytes('one')), about: { cause: 'deleted' } } as const
+    let versions = createVersions(filesystem, clock, createSystemRandom())
+    const count = async (): Promise<number> => (await versions.list()).length
+    await versions.keepBytes('a', bytes('one'), keep)
+    const yearMs = 365 * dayMs
+    for (let jump = 0; jump < 20; jump++) {
+      clock.jumpWall(yearMs)
+      await versions.expire()
+      clock.advance(3_600_000)
+      await versions.expire()
+    }
+    expect(await count()).toBe(1)
+    // Right again: what was counted is forgotten
+    clock.jumpWall(-20 * yearMs)
+    await versions.expire()
+    expect(await count()).toBe(1)
+    clock.advance(dayMs)
+    clock.jumpWall(yearMs)
+    for (let day = 0; day < limits.versionGraceDays; day++) {
+      await versions.expire()
+      clock.advance(dayMs)
+      // A run each day counts like one long run
+      versions = createVersions(filesystem, clock, createSystemRandom())
+      expect(await count()).toBe(1)
+    }
+    await versions.expire()
+    expect(await count()).toBe(0)
+  })
+
+  test('go after their days also on a disk too full to write that down', async () => {
+    const { clock, filesystem } = setUp()
+    const full: Filesystem = {
+      ...filesystem,
+      open: (path, mode) =>
+        path.endsWith('/due')
+          ? Promise.reject(new SkeinError('disk.full', 'no room'))
+          : filesystem.open(path, mode),
+    }
+    const versions = createVersions(full, clock, createSystemRandom())
+    await versions.keepBytes('a', bytes('one'), {
+      hash: hashOf(bytes('one')),
+      about: { cause: 'deleted' },
+    })
+    clock.advance((limits.versionDays + 1) * dayMs)
+    for (let day = 0; day <= limits.versionGraceDays; day++) {
+      expect((await versions.list()).length).toBe(1)
+      await versions.expire()
+      clock.advance(dayMs)
+    }
+    expect(await versions.list()).toEqual([])
   })
 })
 

@@ -18,7 +18,7 @@ const lookEveryMs = 10_000
 /** Of one core; a small board at rest uses about 3 %. */
 const quietLoad = 0.05
 /** Less than this is not worth a pause. */
-const worthBytes = 8 * 1024 * 1024
+const worthBytes = 4 * 1024 * 1024
 
 /** Looks until disposed. @param parts default: this process. */
 export function trimMemoryWhenQuiet(env: Env, parts = ofThisProcess()): Disposable | undefined {

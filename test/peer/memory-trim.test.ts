@@ -27,10 +27,10 @@ test('memory is given back once it is quiet, and again only when enough has come
   load = 0.001
   clock.advance(60_000)
   expect(collections).toBe(1) // not again: nothing came together
-  heapBytes = 37 * mebibyte
+  heapBytes = 33 * mebibyte
   clock.advance(60_000)
   expect(collections).toBe(1)
-  heapBytes = 39 * mebibyte
+  heapBytes = 35 * mebibyte
   clock.advance(60_000)
   expect(collections).toBe(2)
   trim?.[Symbol.dispose]()

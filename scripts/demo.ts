@@ -93,9 +93,11 @@ async function run(): Promise<void> {
     join(folders.alice, 'photos/picture.bin'),
     new Uint8Array(1_000_000).map((_, at) => at * 31),
   )
-  show(await skein('alice', 'share', folders.alice, '--name', 'work'))
-  await within('bob knows the space', async () => (await skein('bob', 'spaces', '--json')).includes('"work"'))
-  show(await skein('bob', 'join', 'work', folders.bob))
+  show(await skein('alice', 'share', folders.alice, '--name', 'notes'))
+  await within('bob knows the space', async () =>
+    (await skein('bob', 'spaces', '--json')).includes('"notes"'),
+  )
+  show(await skein('bob', 'join', 'notes', folders.bob))
   await within(
     'alice’s files are at bob’s',
     async () =>
@@ -134,10 +136,10 @@ const everywhere = (path: string, text: string): Promise<boolean> =>
 
 /** Bob pauses as if he were away, both change something, and meet again. */
 async function whileApart(change: () => Promise<void>): Promise<void> {
-  await skein('bob', 'pause', 'work')
+  await skein('bob', 'pause', 'notes')
   await change()
   await skein('alice', 'sync')
-  await skein('bob', 'resume', 'work')
+  await skein('bob', 'resume', 'notes')
 }
 
 async function editApart(): Promise<void> {

@@ -2,7 +2,8 @@
 import { printable } from '../base/printable.ts'
 import type { ConflictDiff, ConflictSide } from '../peer/api-spaces.ts'
 import type { Terminal } from './terminal.ts'
-import { formatSize, safe } from './terminal.ts'
+import { formatSize } from '../base/quantities.ts'
+import { safe } from './terminal.ts'
 
 const colours: Readonly<Record<string, string>> = { '-': '\u001b[31m', '+': '\u001b[32m' }
 const plain = '\u001b[0m'

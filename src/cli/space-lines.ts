@@ -1,6 +1,7 @@
 /** Shared folders as lines for a person: a table where it fits, one block each on a narrow terminal. Pure. */
 import type { SpaceStatus, TransferStatus } from '../peer/api-spaces.ts'
-import { formatSize, formatSpan, formatTable, safe } from './terminal.ts'
+import { formatSize, formatSpan } from '../base/quantities.ts'
+import { formatTable, safe } from './terminal.ts'
 
 /** @param columns width of the terminal; undefined: any. Empty for no spaces. */
 export function formatSpaces(spaces: readonly SpaceStatus[], columns?: number): string {

@@ -23,27 +23,28 @@ async function unseen({ a, b, link }: Pair, act: () => Promise<void>): Promise<v
   a.folder.resume()
 }
 
+/** Apart, `x` becomes a file of `a` and a directory of `b`, both in the documents. */
+async function makeFileAgainstDirectory({ a, b, link }: Pair): Promise<void> {
+  await link.cut()
+  await writeFile(join(a.root, 'x'), 'only here')
+  await mkdir(join(b.root, 'x'))
+  await until(async () => (await a.space.lookup('x')) !== undefined, [a])
+  await until(async () => (await b.space.lookup('x')) !== undefined, [b])
+}
+
 describe('content that leaves the disk of its only holder', () => {
   test('a file deleted in the moment its name went to a directory of another device is deleted everywhere', async () => {
     await using pair = await createPair()
-    const { a, b, link } = pair
-    await link.cut()
-    await writeFile(join(a.root, 'x'), 'only here')
-    await mkdir(join(b.root, 'x'))
-    await until(async () => (await a.space.lookup('x')) !== undefined, [a])
-    await until(async () => (await b.space.lookup('x')) !== undefined, [b])
+    const { a, b } = pair
+    await makeFileAgainstDirectory(pair)
     await unseen(pair, () => unlink(join(a.root, 'x')))
     expect(await converged([a, b])).toEqual({ 'x/': 'dir' })
   })
 
   test('a file that gave way to a directory here, while another device made that directory too, is deleted', async () => {
     await using pair = await createPair()
-    const { a, b, link } = pair
-    await link.cut()
-    await writeFile(join(a.root, 'x'), 'only here')
-    await mkdir(join(b.root, 'x'))
-    await until(async () => (await a.space.lookup('x')) !== undefined, [a])
-    await until(async () => (await b.space.lookup('x')) !== undefined, [b])
+    const { a, b } = pair
+    await makeFileAgainstDirectory(pair)
     await unseen(pair, async () => {
       await unlink(join(a.root, 'x'))
       await mkdir(join(a.root, 'x'))

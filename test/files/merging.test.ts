@@ -12,6 +12,7 @@ import {
   type Device,
   type Link,
   linkDevices,
+  type Pair,
   picture,
   until,
 } from '../support/two-folders.ts'
@@ -73,6 +74,23 @@ async function createTrio(options: FolderOptions = {}): Promise<Trio> {
       for (const device of [a, b, c]) await device.close()
     },
   }
+}
+
+/** Both edit a line each while apart, and what they started from is nowhere any more. */
+async function editWithoutBase({ a, b, link }: Pair): Promise<void> {
+  await writeFile(join(a.root, 'notes.txt'), text())
+  await converged([a, b])
+  await link.cut()
+  for (const device of [a, b]) {
+    await device.stop()
+    await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
+    await rm(join(device.root, '.skein/versions'), { recursive: true, force: true })
+  }
+  await writeFile(join(a.root, 'notes.txt'), text({ 1: 'edited on a' }))
+  await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
+  for (const device of [a, b]) await device.restart()
+  await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
+  await link.heal()
 }
 
 describe('edits made apart', () => {
@@ -282,20 +300,8 @@ describe('three writers', () => {
 
   test('nobody has the base: conflict copies, the same everywhere', async () => {
     await using pair = await createPair()
-    const { a, b, link } = pair
-    await writeFile(join(a.root, 'notes.txt'), text())
-    await converged([a, b])
-    await link.cut()
-    for (const device of [a, b]) {
-      await device.stop()
-      await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
-      await rm(join(device.root, '.skein/versions'), { recursive: true, force: true })
-    }
-    await writeFile(join(a.root, 'notes.txt'), text({ 1: 'edited on a' }))
-    await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
-    for (const device of [a, b]) await device.restart()
-    await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
-    await link.heal()
+    const { a, b } = pair
+    await editWithoutBase(pair)
     const all = await converged([a, b])
     expect(new Set(Object.values(all))).toEqual(
       new Set([text({ 1: 'edited on a' }), text({ 6: 'edited on b' })]),
@@ -305,20 +311,8 @@ describe('three writers', () => {
 
   test('nobody has the base, until a file with that content comes: merged by itself, no device has to come', async () => {
     await using pair = await createPair()
-    const { a, b, link } = pair
-    await writeFile(join(a.root, 'notes.txt'), text())
-    await converged([a, b])
-    await link.cut()
-    for (const device of [a, b]) {
-      await device.stop()
-      await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
-      await rm(join(device.root, '.skein/versions'), { recursive: true, force: true })
-    }
-    await writeFile(join(a.root, 'notes.txt'), text({ 1: 'edited on a' }))
-    await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
-    for (const device of [a, b]) await device.restart()
-    await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
-    await link.heal()
+    const { a, b } = pair
+    await editWithoutBase(pair)
     expect(Object.keys(await converged([a, b]))).toHaveLength(2)
     const hash = hashOf(new TextEncoder().encode(text()))
     expect(a.folder.mergeWaits()).toMatchObject([{ path: 'notes.txt', waitsFor: hash }])

@@ -5,7 +5,8 @@ import type { Command, Invocation } from '../command.ts'
 import { textOption } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { withPeer } from '../running-peer.ts'
-import { formatSize, formatTable, formatTime, safe } from '../terminal.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { formatTable, formatTime, safe } from '../terminal.ts'
 import { parseCount } from './logs.ts'
 
 const defaultItems = 20

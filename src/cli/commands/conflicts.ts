@@ -7,7 +7,8 @@ import { isSet, textOption } from '../command.ts'
 import { formatDiff } from '../diff.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { withPeer } from '../running-peer.ts'
-import { formatSize, formatTable, formatTime, safe } from '../terminal.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { formatTable, formatTime, safe } from '../terminal.ts'
 
 /** Contents may have to come from another device first. */
 const timeoutMs = 60_000

@@ -4,7 +4,8 @@ import type { Command, Invocation } from '../command.ts'
 import { isSet } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { withPeer } from '../running-peer.ts'
-import { formatSize, formatTable, formatTime } from '../terminal.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { formatTable, formatTime } from '../terminal.ts'
 
 export const devices: Command = {
   summary: 'all devices of the mesh',

@@ -14,7 +14,8 @@ import { drawQrCode } from '../qr-code.ts'
 import { ask } from '../question.ts'
 import { ensurePeer, interruptible } from '../running-peer.ts'
 import type { Terminal } from '../terminal.ts'
-import { formatSpan, safe } from '../terminal.ts'
+import { formatSpan } from '../../base/quantities.ts'
+import { safe } from '../terminal.ts'
 
 export const pair: Command = {
   summary: 'let a device join, or join with a code',

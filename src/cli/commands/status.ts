@@ -4,7 +4,8 @@ import { connectClient } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { formatSpaces } from '../space-lines.ts'
-import { formatSpan, formatTable, safe } from '../terminal.ts'
+import { formatSpan } from '../../base/quantities.ts'
+import { formatTable, safe } from '../terminal.ts'
 
 const timeoutMs = 5_000
 

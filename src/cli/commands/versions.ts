@@ -4,7 +4,8 @@ import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { absolutePath } from '../paths.ts'
 import { withPeer } from '../running-peer.ts'
-import { formatSize, formatTable, formatTime, safe } from '../terminal.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { formatTable, formatTime, safe } from '../terminal.ts'
 
 const timeoutMs = 60_000
 

@@ -1,7 +1,8 @@
 /** Activity: what needs a person, and what happened. */
 import type { JSX } from 'preact'
 import type { EventItem, Problem } from '../../peer/api.ts'
-import { formatSize, formatTime } from './format.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { formatTime } from './format.ts'
 import { Card, Cli, Empty, Said } from './parts.tsx'
 import type { PageState } from './store.ts'
 

@@ -2,7 +2,8 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Conflict, ConflictDetail, ConflictDiff, ConflictList } from '../../peer/api-spaces.ts'
-import { commandLine, formatSize, formatTime } from './format.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { commandLine, formatTime } from './format.ts'
 import { Action, Card, Fault, Said, SaidLines, useLoad } from './parts.tsx'
 import { call, get } from './session.ts'
 

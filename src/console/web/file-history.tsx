@@ -2,7 +2,8 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { History, SpaceStatus, VersionList } from '../../peer/api-spaces.ts'
-import { commandLine, formatSize, formatTime } from './format.ts'
+import { formatSize } from '../../base/quantities.ts'
+import { commandLine, formatTime } from './format.ts'
 import { Action, Card, Said } from './parts.tsx'
 import { call, get } from './session.ts'
 

@@ -3,9 +3,11 @@ import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { asSkeinError, fromWireError, hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { parseStartMessage } from '../program/control-protocol.ts'
+import { findHomeOwner } from '../program/home-check.ts'
 import { compileCachePath, daemonNodeOptions } from '../program/program.ts'
 import type { Client } from './client.ts'
 import { connectClient } from './client.ts'
@@ -13,6 +15,8 @@ import type { Invocation } from './command.ts'
 
 /** What of a call is needed to find its peer. */
 export type PeerPlace = Pick<Invocation, 'home' | 'daemonEntry'>
+
+const pollMs = 20
 
 export interface StartedPeer extends Disposable {
   readonly client: Client
@@ -31,17 +35,34 @@ export async function withPeer<T>(call: Invocation, work: (client: Client) => Pr
  * @throws why it could not start, as it said itself.
  */
 export async function ensurePeer(place: PeerPlace, daemonArgs: readonly string[] = []): Promise<StartedPeer> {
-  const found = await findPeer(place.home)
-  if (found !== undefined) return started(found, true)
-  try {
-    await startPeer(place, daemonArgs)
-  } catch (error) {
-    // Another `skein up` was faster: its peer is as good
-    const other = hasCode(error, 'home.locked') ? await findPeer(place.home) : undefined
-    if (other === undefined) throw error
-    return started(other, true)
+  const deadline = AbortSignal.timeout(limits.stopMs)
+  for (;;) {
+    const found = await findPeer(place.home)
+    if (found !== undefined) return started(found, true)
+    try {
+      await startPeer(place, daemonArgs)
+      return started(await connectClient(place.home), false)
+    } catch (error) {
+      if (!hasCode(error, 'home.locked')) throw error
+      const other = await waitForOther(place.home, deadline)
+      if (other === 'held') throw error
+      if (other !== 'gone') return started(other, true)
+    }
   }
-  return started(await connectClient(place.home), false)
+}
+
+/**
+ * The process that holds the home may be starting (another `skein up` was faster: its peer is as good) or stopping
+ * (then the home is free in a moment).
+ */
+async function waitForOther(home: string, deadline: AbortSignal): Promise<Client | 'gone' | 'held'> {
+  while (!deadline.aborted) {
+    const other = await findPeer(home)
+    if (other !== undefined) return other
+    if ((await findHomeOwner(home)) === undefined) return 'gone'
+    await sleep(pollMs)
+  }
+  return 'held'
 }
 
 const started = (client: Client, wasRunning: boolean): StartedPeer => ({

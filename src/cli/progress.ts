@@ -26,8 +26,10 @@ function createDrawn(output: Output): Progress {
   let height = 0
   const clear = (): string => (height === 0 ? '' : `\u001b[${height}A\u001b[J`)
   return {
-    show({ spaces }) {
-      const lines = spaces.map((space) => fit(formatLine(space), output.columns))
+    show({ spaces, busyDevices = [] }) {
+      const lines = [...spaces.map(formatLine), ...formatBusy(busyDevices)].map((line) =>
+        fit(line, output.columns),
+      )
       output.write(clear() + lines.map((line) => `${line}\n`).join(''))
       height = lines.length
     },
@@ -41,8 +43,12 @@ function createDrawn(output: Output): Progress {
 /** A line for each folder whose state changed, and for one that goes on every now and then. */
 function createPlain(output: Output, nowMs: () => number): Progress {
   const told = new Map<string, { readonly state: string; readonly line: string; readonly atMs: number }>()
+  let toldBusy = ''
   return {
-    show({ spaces }) {
+    show({ spaces, busyDevices = [] }) {
+      const [busy = ''] = formatBusy(busyDevices)
+      if (busy !== toldBusy && busy !== '') output.write(`${busy}\n`)
+      toldBusy = busy
       for (const space of spaces) {
         const line = formatLine(space)
         const before = told.get(space.id)
@@ -67,6 +73,9 @@ function formatLine(space: SpaceStatus): string {
         : (reason ?? '')
   return safe`${name}  ${formatState(space)}  ${more}`.trimEnd()
 }
+
+const formatBusy = (names: readonly string[]): readonly string[] =>
+  names.length === 0 ? [] : [safe`still at work: ${names.join(', ')}`]
 
 /** A line that wraps could not be drawn over. */
 const fit = (line: string, columns: number | undefined): string =>

@@ -15,6 +15,8 @@ export function problemText(error: unknown): ProblemText {
 
 export interface Problem extends ProblemText {
   readonly path: string
+  /** Tried again by itself; the others wait for a person, or for a device that has what is missing. */
+  readonly isRetrying?: true
 }
 
 export interface Problems {
@@ -55,7 +57,8 @@ export function createProblems(): Problems {
     prune(isThere) {
       for (const path of byPath.keys()) if (!isThere(parentOf(path))) byPath.delete(path)
     },
-    list: () => [...byPath].map(([path, text]) => ({ path, ...text })),
+    list: () =>
+      [...byPath].map(([path, text]) => ({ path, ...text, ...(passing.has(text) && { isRetrying: true }) })),
     get count() {
       return byPath.size
     },

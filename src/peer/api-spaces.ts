@@ -45,6 +45,8 @@ export interface SpaceStatus {
   readonly problemCount?: number
   /** Deletions that the brake holds until a person has said yes or no: `skein deletions`. */
   readonly heldDeletionCount?: number
+  /** Everything is done but what a person must decide or mend. */
+  readonly needsPerson?: true
 }
 
 export interface ShareParams {
@@ -79,6 +81,10 @@ export interface SyncParams {
 
 export interface SyncReport {
   readonly isInSync: boolean
+  /** Nothing more happens by itself: what is left waits for a person, see `problems` and `heldDeletionCount`. */
+  readonly needsPerson?: true
+  /** Names of devices in reach that are still looking at files of these spaces or fetching them. */
+  readonly busyDevices?: readonly string[]
   readonly spaces: readonly SpaceStatus[]
 }
 

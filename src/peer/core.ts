@@ -63,6 +63,7 @@ export async function startCore(env: Env, scope: Scope, parts: CoreParts): Promi
     documents,
     exchange,
     bus,
+    mesh,
     home: home.directory,
   })
   const pairing = { ...trust, window, mesh, bus, questions: createQuestions(env) }

@@ -49,8 +49,13 @@ function describeOpen({
       problemCount: problems.length,
     }),
     ...(heldDeletions > 0 && { heldDeletionCount: heldDeletions }),
+    ...(needsPerson(status) && { needsPerson: true }),
   }
 }
+
+/** A content nobody in reach has may come by itself; a name that cannot travel does not. */
+const needsPerson = ({ state, transfers, problems }: FolderStatus): boolean =>
+  state === 'waiting' && transfers.waiting === 0 && !problems.some(({ isRetrying }) => isRetrying)
 
 function describeTransfer({ transfers }: FolderStatus, rate: TransferRate): TransferStatus {
   const { doneFiles, totalFiles, doneBytes, totalBytes } = transfers

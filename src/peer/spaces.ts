@@ -7,6 +7,7 @@ import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { withLogScope } from '../base/env.ts'
 import { hasCode, SkeinError } from '../base/errors.ts'
+import type { SpaceId } from '../base/ids.ts'
 import { newSpaceId } from '../base/ids.ts'
 import type { Scope } from '../base/scope.ts'
 import type { Settings, SpaceSetting } from '../crdt/settings.ts'
@@ -14,6 +15,9 @@ import { openSettings } from '../crdt/settings.ts'
 import type { SpaceStatus } from './api-spaces.ts'
 import type { PeerApi } from './api.ts'
 import { membersOf } from './auth/roster-state.ts'
+import type { AskBusyMembers } from './busy-members.ts'
+import { startBusyMembers } from './busy-members.ts'
+import type { Mesh } from './mesh.ts'
 import { createConflictVerbs, paused } from './space-conflicts.ts'
 import { createIgnoreVerbs } from './space-ignore.ts'
 import { checkDirectory, checkSpaceName, findSpace } from './space-paths.ts'
@@ -24,6 +28,7 @@ import { createVersionVerbs } from './space-versions.ts'
 import { followSync, waitForSync } from './sync-wait.ts'
 
 export interface SpacesParts extends ShelfParts {
+  readonly mesh: Pick<Mesh, 'keeper' | 'methods'>
   /** Never shared: it holds keys. */
   readonly home: string
 }
@@ -49,6 +54,7 @@ interface VerbParts {
   readonly shelf: Shelf
   readonly find: (wanted: string) => Promise<SpaceSetting>
   readonly statuses: () => Promise<readonly SpaceStatus[]>
+  readonly busyMembers: AskBusyMembers
 }
 
 /** Opens every space that lies on this device. */
@@ -59,7 +65,12 @@ export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): 
   const statuses = async (): Promise<readonly SpaceStatus[]> =>
     (await settings.spaces()).map((space) => describeSpace(space, shelf))
   const find = async (wanted: string): Promise<SpaceSetting> => findSpace(await settings.spaces(), wanted)
-  const shared = { parts, settings, shelf, find, statuses }
+  const isBusy = (id: SpaceId): boolean => {
+    const state = shelf.joined.get(id)?.open?.folder.status().state
+    return state === 'starting' || state === 'working'
+  }
+  const busyMembers = startBusyMembers(env, scope, { roster: parts.roster, ...parts.mesh, isBusy })
+  const shared = { parts, settings, shelf, find, statuses, busyMembers }
   const { self, roster } = parts
   return {
     verbs: {
@@ -73,7 +84,8 @@ export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): 
   }
 }
 
-function createListVerbs(env: Env, { parts, settings, shelf, find, statuses }: VerbParts): ListVerbs {
+function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
+  const { parts, settings, shelf, find, statuses, busyMembers } = shared
   const { home, self, bus, documents } = parts
   /** Right after pairing the list of spaces is still on its way: what is not there is waited for a moment. */
   const findSoon = async (wanted: string, signal: AbortSignal): Promise<SpaceSetting> => {
@@ -93,7 +105,7 @@ function createListVerbs(env: Env, { parts, settings, shelf, find, statuses }: V
   }
   const directories = (): readonly string[] =>
     [...shelf.joined.values(), ...shelf.broken.values()].map(({ directory }) => directory)
-  const view = { sync: documents.sync, statuses }
+  const view = { sync: documents.sync, statuses, busyMembers }
   return {
     spaces: statuses,
     async share({ directory, name }) {

@@ -1,14 +1,20 @@
-/** `skein sync`: waits until every document is equal with every connected device by digest, and every folder is done. */
+/**
+ * `skein sync`: waits until every document is equal with every connected device by digest, every folder here is done,
+ * and no device in reach is still looking at files of these folders or fetching them. What only a person can mend is
+ * not waited for: the report says so.
+ */
 import type { Env } from '../base/env.ts'
 import { throwIfAborted } from '../base/clock.ts'
 import type { SpaceId } from '../base/ids.ts'
 import type { Sync } from '../crdt/sync.ts'
 import type { SpaceStatus, SyncReport } from './api-spaces.ts'
+import type { AskBusyMembers } from './busy-members.ts'
 
 export interface SyncView {
   readonly sync: Pick<Sync, 'peers' | 'inSync'>
   /** The spaces on this device. */
   statuses(): Promise<readonly SpaceStatus[]>
+  readonly busyMembers: AskBusyMembers
 }
 
 export interface SyncWish {
@@ -22,51 +28,69 @@ export interface SyncWish {
 const pollMs = 50
 /** Between two reports of progress. */
 const reportMs = 200
+/** Looks in a row that must say the same: another device's last update may be on its way while it says that it is done. */
+const calmLooks = 2
 
 /** @throws the signal's reason. */
 export async function waitForSync(env: Env, view: SyncView, wish: SyncWish): Promise<SyncReport> {
-  const untilMs = deadlineOf(env, wish)
-  for (;;) {
-    throwIfAborted(wish.signal)
-    const report = await look(view, wish)
-    if (report.isInSync || env.clock.monotonicMs() >= untilMs) return report
-    await pause(env, Math.min(pollMs, untilMs - env.clock.monotonicMs()))
-  }
+  let last: SyncReport | undefined
+  for await (const { report } of looks(env, view, wish)) last = report
+  return last ?? (await look(view, wish))
 }
 
 /** A report whenever it differs from the one before; ends with the one that `waitForSync` would give. @throws the signal's reason. */
 export async function* followSync(env: Env, view: SyncView, wish: SyncWish): AsyncGenerator<SyncReport> {
-  const untilMs = deadlineOf(env, wish)
   let toldText = ''
   let toldMs = -Infinity
+  for await (const { report, isLast } of looks(env, view, wish)) {
+    const nowMs = env.clock.monotonicMs()
+    const text = JSON.stringify(report)
+    if (!isLast && (text === toldText || nowMs - toldMs < reportMs)) continue
+    toldText = text
+    toldMs = nowMs
+    yield report
+  }
+}
+
+interface Look {
+  readonly report: SyncReport
+  readonly isLast: boolean
+}
+
+async function* looks(env: Env, view: SyncView, wish: SyncWish): AsyncGenerator<Look> {
+  const untilMs = env.clock.monotonicMs() + (wish.timeoutMs ?? Infinity)
+  let calm = 0
   for (;;) {
     throwIfAborted(wish.signal)
     const report = await look(view, wish)
+    calm = report.isInSync || report.needsPerson === true ? calm + 1 : 0
     const nowMs = env.clock.monotonicMs()
-    const isLast = report.isInSync || nowMs >= untilMs
-    const text = JSON.stringify(report)
-    if (isLast || (text !== toldText && nowMs - toldMs >= reportMs)) {
-      toldText = text
-      toldMs = nowMs
-      yield report
-    }
-    if (isLast) return
+    const isLate = nowMs >= untilMs
+    if (calm >= calmLooks || isLate) return yield { report, isLast: true }
+    // What was not seen twice is not said yet
+    yield { report: { ...report, isInSync: false }, isLast: false }
     await pause(env, Math.min(pollMs, untilMs - nowMs))
   }
 }
 
-const deadlineOf = (env: Env, { timeoutMs = Infinity }: SyncWish): number =>
-  env.clock.monotonicMs() + timeoutMs
-
-async function look(view: SyncView, { spaceId }: SyncWish): Promise<SyncReport> {
+async function look(view: SyncView, { spaceId, signal }: SyncWish): Promise<SyncReport> {
   const spaces = (await view.statuses()).filter(
     ({ id, state }) => state !== 'not-joined' && (spaceId === undefined || id === spaceId),
   )
-  const areEqual = view.sync.peers().every((peer) => view.sync.inSync(peer))
   // What a person paused is not waited for, unless it was asked for by name
   const isDone = ({ state }: SpaceStatus): boolean =>
     state === 'in-sync' || (state === 'paused' && spaceId === undefined)
-  return { isInSync: areEqual && spaces.every(isDone), spaces }
+  const areEqual = (): boolean => view.sync.peers().every((peer) => view.sync.inSync(peer))
+  const isCalm = spaces.every((space) => isDone(space) || space.needsPerson === true)
+  if (!isCalm || !areEqual()) return { isInSync: false, spaces }
+  const busyDevices = await view.busyMembers(
+    spaces.map(({ id }) => id),
+    signal,
+  )
+  if (busyDevices.length > 0) return { isInSync: false, spaces, busyDevices }
+  // Once more: what the others did until they answered may have come to be known here
+  if (!areEqual()) return { isInSync: false, spaces }
+  return spaces.every(isDone) ? { isInSync: true, spaces } : { isInSync: false, needsPerson: true, spaces }
 }
 
 /** Not by the caller's signal: a listener each time on a long-lived one would pile up, and the wait is short. */

@@ -2,6 +2,7 @@
  * The verbs about shared folders as a person uses them: two real peers with a space between them, each act by the
  * command line, each outcome looked at on the disk of the other one.
  */
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,8 +65,8 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     })
   const names = async (path: string): Promise<readonly string[]> =>
     (await readdir(path)).filter((name) => name !== '.skein').sort()
-  const spaceOf = async (peer: SkeinPeer): Promise<SpaceStatus> => {
-    const [space] = await peer.json<SpaceStatus[]>('spaces')
+  const spaceOf = async (peer: SkeinPeer, name = 'work'): Promise<SpaceStatus> => {
+    const space = (await peer.json<SpaceStatus[]>('spaces')).find((one) => one.name === name)
     if (space === undefined) throw new Error('no space')
     return space
   }
@@ -282,4 +283,38 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     await alice.json('deletions', 'work', '--allow')
     await until('gone there too', async () => !(await names(b)).includes('many'))
   })
+
+  test(
+    'sync waits for what the other device still looks at, and for nothing that only a person can mend',
+    patience,
+    async () => {
+      const many = join(root, 'tree')
+      for (let index = 0; index < 40; index++) {
+        const directory = join(many, String(index))
+        await mkdir(directory, { recursive: true })
+        for (let file = 0; file < 50; file++)
+          await writeFile(join(directory, String(file)), `${index}/${file}`)
+      }
+      await alice.json('share', many, '--name', 'tree')
+      await bob.json('join', 'tree', join(root, 'tree2'))
+      // Nothing of it had come yet: bob's own list alone would have said that it is complete
+      expect((await bob.run('sync', 'tree', '--wait')).code).toBe(0)
+      const arrived = await Promise.all(
+        (await names(join(root, 'tree2'))).map((name) => names(join(root, 'tree2', name))),
+      )
+      expect(arrived.flat()).toHaveLength(2_000)
+
+      execFileSync('mkfifo', [join(many, 'pipe')])
+      await writeFile(join(many, 'last.txt'), 'x')
+      await until('it is told', async () => (await spaceOf(alice, 'tree')).problemCount === 1)
+      const told = await alice.run('sync', 'tree', '--wait')
+      expect(told).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('it is a pipe, socket or device'),
+      })
+      expect(await text(join(root, 'tree2/last.txt'))).toBe('x')
+      await rm(join(many, 'pipe'))
+      expect((await alice.run('sync', 'tree', '--wait')).code).toBe(0)
+    },
+  )
 })

@@ -45,11 +45,13 @@ async function wait(call: Invocation): Promise<number> {
   if (!terminal.isJson || !isPatient) terminal.json(report)
   if (report.isInSync) terminal.print(`All in sync.${formatPaused(report)}`)
   else {
-    terminal.print(`Not in sync yet.\n${formatSpaces(report.spaces, terminal.columns)}`)
+    const head = report.needsPerson === true ? 'In sync, but for what waits for you:' : 'Not in sync yet.'
+    terminal.print(`${head}\n${formatSpaces(report.spaces, terminal.columns)}`)
     const problems = formatProblems(report.spaces)
     if (problems !== '') terminal.print(problems)
   }
-  return report.isInSync ? exitCodes.ok : exitCodes.timedOut
+  if (report.isInSync) return exitCodes.ok
+  return report.needsPerson === true ? exitCodes.failed : exitCodes.timedOut
 }
 
 function formatPaused({ spaces }: SyncReport): string {

@@ -18,6 +18,11 @@ export type SystemPart =
   | 'nsenter'
   | 'faketime'
   | 'chromium'
+  | 'Xvfb'
+  | 'xclip'
+  | 'sway'
+  | 'wl-clipboard'
+  | 'loop'
   | BenchPart
 /** Programs that benches compare with: they run without, and say so. */
 type BenchPart = 'rsync' | 'unison' | 'syncthing'
@@ -47,6 +52,27 @@ const parts: Readonly<Record<SystemPart, PartPlan>> = {
   },
   faketime: { about: 'wrong clocks', aptPackage: 'faketime', isPresent: () => hasCommand('faketime') },
   chromium: { about: 'the web console', aptPackage: 'chromium', isPresent: () => hasCommand('chromium') },
+  Xvfb: { about: 'a display for the clipboard', aptPackage: 'xvfb', isPresent: () => hasCommand('Xvfb') },
+  xclip: {
+    about: 'a witness for the clipboard',
+    aptPackage: 'xclip',
+    isPresent: () => hasCommand('xclip'),
+  },
+  sway: {
+    about: 'a Wayland session for the clipboard',
+    aptPackage: 'sway',
+    isPresent: () => hasCommand('sway') && hasCommand('setpriv'),
+  },
+  'wl-clipboard': {
+    about: 'the clipboard of a Wayland session',
+    aptPackage: 'wl-clipboard',
+    isPresent: () => hasCommand('wl-copy') && hasCommand('wl-paste'),
+  },
+  loop: {
+    about: 'a disk of its own, to damage below its file system',
+    fix: 'run the tests as root with loop devices (losetup, mkfs.ext4)',
+    isPresent: canMountLoop,
+  },
   rsync: { about: 'the files bench', aptPackage: 'rsync', isPresent: () => hasCommand('rsync') },
   unison: { about: 'the files bench', aptPackage: 'unison', isPresent: () => hasCommand('unison') },
   syncthing: { about: 'the files bench', aptPackage: 'syncthing', isPresent: () => hasCommand('syncthing') },
@@ -130,6 +156,16 @@ function canCreateNamespace(): boolean {
   }
   execFileSync('ip', ['netns', 'delete', name], options)
   return true
+}
+
+function canMountLoop(): boolean {
+  if (!hasCommand('losetup') || !hasCommand('mkfs.ext4') || process.getuid?.() !== 0) return false
+  try {
+    execFileSync('losetup', ['-f'], { timeout: probeTimeoutMs, stdio: 'ignore' })
+    return true
+  } catch {
+    return false // because: any refusal means the same to a test, and `describeMissing` says what to do
+  }
 }
 
 function main(): void {

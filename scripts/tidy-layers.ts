@@ -20,7 +20,7 @@ interface Door {
   readonly typesIn?: readonly string[]
 }
 
-const features = ['files', 'memory', 'transport', 'discovery', 'media', 'accel'] as const
+const features = ['files', 'vault', 'memory', 'transport', 'discovery', 'media', 'accel'] as const
 
 /** What a peer can be asked, as types. */
 const api = [
@@ -28,8 +28,11 @@ const api = [
   'peer/api-pairing.ts',
   'peer/api-device.ts',
   'peer/api-spaces.ts',
+  'peer/api-part.ts',
+  'peer/api-vaults.ts',
   'peer/api-console.ts',
   'peer/api-calls.ts',
+  'peer/api-clipboard.ts',
 ] as const
 
 /** The first entry whose folder holds the file decides, so exceptions stand before their folder. */
@@ -38,6 +41,7 @@ export const layers: readonly Layer[] = [
   { folder: 'crdt', mayImport: ['base'], mayUseNode: true },
   { folder: 'blobs', mayImport: ['base'], mayUseNode: true },
   { folder: 'files', mayImport: ['crdt', 'blobs', 'base'], mayUseNode: true },
+  { folder: 'vault', mayImport: ['blobs', 'base'], mayUseNode: true },
   { folder: 'memory', mayImport: ['crdt', 'base'], mayUseNode: true },
   { folder: 'transport', mayImport: ['base'], mayUseNode: true },
   { folder: 'discovery', mayImport: ['base'], mayUseNode: true },
@@ -89,6 +93,7 @@ export const doors: readonly Door[] = [
     folders: ['transport'],
   },
   { packages: ['jose', '@noble/*', 'prom-client'], folders: ['peer'] },
+  { packages: ['x11'], folders: ['media/clipboard'] },
   { packages: ['lean-qr'], folders: ['cli', 'console/web'] },
   { packages: ['commander'], folders: ['cli'] },
   { packages: ['preact', 'uplot'], folders: ['console/web'] },

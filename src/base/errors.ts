@@ -43,6 +43,7 @@ export const errorCodes = [
   'store.corrupt',
   'store.failed',
   'usage', // the command line is not right
+  'vault.overtaken', // another device has added to a sealed space meanwhile: read on, then try again
 ] as const
 
 export type ErrorCode = (typeof errorCodes)[number]

@@ -1,4 +1,5 @@
 /** Every bound in one table: unit in the name, the reason, and what happens when it is hit. */
+import { clipboardLimits } from './clipboard-limits.ts'
 
 export const limits = {
   /** Largest message on a Channel. Keeps buffers and CRDT frames bounded; a longer one ends the channel. */
@@ -251,6 +252,8 @@ export const limits = {
   syncGroups: 4096,
   /** Live updates waiting for one slow sync peer; above it they are dropped and caught up by digest. */
   syncOutboxBytes: 1024 * 1024,
+  /** Files of one folder known to be damaged by the disk. More are found again once those are put right. */
+  damagedFiles: 1_000,
   /** One tree record. Longer ones are ignored and reported. */
   treeRecordBytes: 4 * 1024,
   /** Entries of a version vector; above it the oldest are forgotten, at worst a false conflict copy. */
@@ -282,12 +285,40 @@ export const limits = {
   diffLineLength: 400,
   /** Patterns in one `.skeinignore` change. */
   ignorePatterns: 256,
-  /** Clipboard items kept in the shared document; the oldest leave. */
-  clipboardItems: 1000,
-  /** Bytes of one clipboard format inside the document; longer ones are blobs. */
-  clipboardInlineBytes: 64 * 1024,
-  /** Formats of one clipboard item. */
-  clipboardFormats: 16,
+  /** Changes on a disk that nobody is told of and that are listed, of one folder; what is beyond stays untold. */
+  localChanges: 100_000,
+  /** Patterns of one selection, each kind. More are refused. */
+  selectionPatterns: 64,
+  /** Bytes of one pattern. */
+  patternBytes: 1_024,
+  /** Contents asked about in one question whether another device holds them. */
+  heldQuestions: 512,
+  /** What a device let go of because it is not selected stays below `.skein` for so long, should somebody still write to it. */
+  releasedMs: 600_000,
+  /** Kept versions that one other device tells for a path; the rest it leaves out. */
+  remoteVersions: 500,
+  ...clipboardLimits,
+  /** Bytes of one format taken from, or handed to, the programs of a desktop; a larger one is left out. */
+  desktopFormatBytes: 64 * 1024 * 1024,
+  /** The same for all formats of one copy together. */
+  desktopCopyBytes: 128 * 1024 * 1024,
+  /** Formats a program may list for one copy; a longer list could hide that it is a secret: nothing is taken. */
+  desktopListedFormats: 1024,
+  /** A program that copied and then says nothing for so long: what it still owes is left out. */
+  desktopAnswerMs: 5_000,
+  /** The whole of one copy must be there after this; what is not is left out. */
+  desktopCopyMs: 30_000,
+  /** A paste must have its content, and a program that pastes must go on reading, within this. */
+  desktopPasteMs: 20_000,
+  /** Pastes in progress at once; more get nothing. */
+  desktopPastes: 64,
+  /** Largest packet taken from a display; a longer one ends the connection to it. */
+  displayPacketBytes: 4 * 1024 * 1024,
+  /** A display must answer within this, else the connection to it is made anew. */
+  displayAnswerMs: 5_000,
+  /** Between two tries to reach a display that is gone: from the first, doubling, up to the second. */
+  displayRetryMs: 250,
+  displayRetryMaxMs: 10_000,
   /** Connections to the web console at once; more are closed unread. */
   consoleConnections: 128,
   /** Headers of one request to the console; longer ones are answered 431. */
@@ -318,6 +349,22 @@ export const limits = {
   /** Between two looks at the state while a page is open, and how soon after an event. */
   consoleLookMs: 1_000,
   consoleLookSoonMs: 60,
+  /** A sealed block: with its call it is one message. All blocks have this length. */
+  vaultBlockBytes: 1_040_384,
+  /** Padded plain bytes of one sealed record; what is longer is spread over several. */
+  vaultRecordBytes: 512 * 1024,
+  /** Sealed spaces that one storage device holds; more are refused. */
+  vaults: 256,
+  /** Ids in one question or answer about a sealed space: 128 KiB of them. */
+  vaultIds: 1_024,
+  /** One file of blocks; then the next one is begun. Rewriting one to regain room costs at most this. */
+  vaultPackBytes: 64 * 1024 * 1024,
+  /** Blocks of one sealed space on their way at once, each way: bounds the memory, fills the line. */
+  vaultBlocksInFlight: 4,
+  /** Room that a storage device leaves on its disk for everything else; what would go into it is refused. */
+  vaultReserveBytes: 64 * 1024 * 1024,
+  /** Records of a sealed space after which they are written anew, without what newer ones replace. */
+  vaultRecords: 1_024,
   /** Spaces in the shared settings. */
   spaces: 256,
 } as const

@@ -2,6 +2,9 @@
 import { defineConfig } from 'vitest/config'
 import { createClosingLine } from './scripts/closing-line.ts'
 
+/** A peer under test takes no part in the desktop of whoever runs the tests. */
+const env = { DISPLAY: '', WAYLAND_DISPLAY: '' }
+
 export default defineConfig({
   test: {
     reporters: ['default', createClosingLine()],
@@ -10,6 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          env,
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
           testTimeout: 20_000,
@@ -20,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
+          env,
           include: ['test/system/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 60_000,

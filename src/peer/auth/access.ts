@@ -37,7 +37,10 @@ export const verbs = {
   'space.read': rules('yes', 'grant', 'no', 'grant'),
   'space.write': rules('yes', 'grant', 'no', 'grant'),
   'blob.read': rules('yes', 'grant', 'no', 'grant'),
+  // The key of a space opens what storage devices hold of it: nobody else ever gets it
+  'space.key': rules('yes', 'no', 'no', 'no'),
   'storage.hold': rules('yes', 'no', 'yes', 'no'),
+  'storage.use': rules('yes', 'no', 'no', 'no'),
   'clipboard.read': rules('yes', 'grant', 'no', 'grant'),
   'clipboard.write': rules('yes', 'grant', 'no', 'grant'),
   'memory.read': rules('yes', 'grant', 'no', 'grant'),
@@ -50,6 +53,10 @@ export const verbs = {
 } as const satisfies Readonly<Record<string, Rules>>
 
 export type Verb = keyof typeof verbs
+
+/** What every device of a role may do, without a grant. */
+export const rightsOf = (role: Role): readonly string[] =>
+  Object.entries(verbs).flatMap(([verb, rule]) => (rule[role] === 'yes' ? [verb] : []))
 
 export interface Decision {
   readonly allowed: boolean

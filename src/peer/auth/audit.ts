@@ -44,6 +44,9 @@ export const auditKinds = [
   'command',
   'input',
   'screen',
+  'space.key',
+  'store',
+  'store.stopped',
   'started',
   'stopped',
 ] as const

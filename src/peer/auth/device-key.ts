@@ -20,7 +20,14 @@ import type { DeviceId, PeerId } from '../../base/ids.ts'
 import { encodeId, isPeerId } from '../../base/ids.ts'
 
 /** What a device key may sign. A new use gets a new purpose, never a shared one. */
-export type SignPurpose = 'statement' | 'rotation' | 'audit-head' | 'mesh-key' | 'update' | 'envelope'
+export type SignPurpose =
+  | 'statement'
+  | 'rotation'
+  | 'audit-head'
+  | 'mesh-key'
+  | 'clipboard-key'
+  | 'update'
+  | 'envelope'
 
 export interface DeviceKey {
   readonly peerId: PeerId

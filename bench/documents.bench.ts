@@ -49,8 +49,9 @@ async function reportChurn(context: BenchContext): Promise<void> {
   const percent = (figure: string): string => `${(churn[figure] ?? Number.NaN).toFixed(0)} %`
   context.report('churn_growth_percent', churn['encoded_percent'] ?? Number.NaN, '%', {
     note:
-      `encoded documents; records alone ${percent('records_percent')} (their version vectors name more writers), ` +
-      `heap ${percent('heap_percent')}, rows ${percent('rows_percent')}; after the first of the ten rounds: ` +
+      `documents as stored, ${churn['base_B']?.toFixed(0)} -> ${churn['last_B']?.toFixed(0)} B a file; lines alone ` +
+      `${percent('records_percent')}, rows ${percent('rows_percent')}, heap of loaded documents ${percent('heap_percent')} ` +
+      `(a struct for each run of living lines, once they no longer stand in order); after the first of the ten rounds: ` +
       `encoded ${percent('encoded_late_percent')}, heap ${percent('heap_late_percent')}, ` +
       `rows ${percent('rows_late_percent')}`,
   })

@@ -104,12 +104,13 @@ const rss = (): number => process.memoryUsage().rss / 1e6
 const collect = (): void => globalThis.gc?.()
 
 interface Sizes {
+  /** Documents as a snapshot in the store holds them. */
   readonly encoded: number
-  /** Characters of the living records: the least that any form would hold. */
+  /** Characters of the living lines: the least that any form would hold. */
   readonly records: number
   /** All documents in memory, freshly loaded. */
   readonly heap: number
-  /** All rows of the store. */
+  /** All rows of the store but the update log, which is folded into the snapshot at 64 updates. */
   readonly rows: number
 }
 
@@ -118,7 +119,7 @@ async function sizesOf({ host, store }: Opened): Promise<Sizes> {
   let records = 0
   for (const one of host.names()) {
     await host.read([one], (document) => {
-      updates.push(Y.encodeStateAsUpdate(document(one)))
+      updates.push(Y.encodeStateAsUpdateV2(document(one)))
       for (const [root, type] of document(one).share)
         if (type instanceof Y.AbstractType)
           records += document(one).getArray<string>(root).toArray().join('').length
@@ -128,13 +129,15 @@ async function sizesOf({ host, store }: Opened): Promise<Sizes> {
   const before = process.memoryUsage().heapUsed
   const loaded = updates.map((update) => {
     const document = new Y.Doc({ guid: 'bench' })
-    Y.applyUpdate(document, update)
+    Y.applyUpdateV2(document, update)
     return document
   })
   collect()
   const heap = process.memoryUsage().heapUsed - before
   let rows = 0
-  for await (const [key, value] of store.scan({ from: '', to: '~' })) rows += key.length + value.byteLength
+  for await (const [key, value] of store.scan({ from: '', to: '~' })) {
+    if (!key.startsWith('u!')) rows += key.length + value.byteLength
+  }
   for (const document of loaded) document.destroy()
   return { encoded: updates.reduce((sum, update) => sum + update.byteLength, 0), records, heap, rows }
 }
@@ -185,7 +188,8 @@ async function churn(): Promise<Record<string, number>> {
   }
   const [base, once, last] = [sizes[0], sizes[1], sizes.at(-1)]
   if (base === undefined || once === undefined || last === undefined) throw new Error('no rounds')
-  return { ...growthOf(base, last, 'percent'), ...growthOf(once, last, 'late_percent') }
+  const each = { base_B: base.encoded / files.length, last_B: last.encoded / files.length }
+  return { ...each, ...growthOf(base, last, 'percent'), ...growthOf(once, last, 'late_percent') }
 }
 
 async function reconnect(home: string): Promise<Record<string, number>> {

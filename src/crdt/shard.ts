@@ -1,15 +1,18 @@
 /**
  * A shard: one Y.Doc that holds the records of some nodes of a space, in one root array per device (`l:<device>`), so
  * that writers do not cut each other's runs. Records are found, and deleted, by their Yjs id; this keeps the list of
- * the living ones per node while the document is in memory.
+ * the living ones per node while the document is in memory. In the document lines are short (short-line.ts), outside of
+ * this file they are in full.
  */
 import * as Y from 'yjs'
 import type { SpaceId } from '../base/ids.ts'
 import { shardOf, type NodeId } from './node-id.ts'
 import { idOfRecord } from './record.ts'
+import { fullLine, isDefinition, shortLine, WriterLetters, writersOf } from './short-line.ts'
 
 /** A living record and where Yjs keeps it. */
 export interface LiveRecord {
+  /** In full. */
   readonly text: string
   readonly client: number
   readonly clock: number
@@ -29,14 +32,20 @@ export class Shard {
   private readonly document: Y.Doc
   /** Made when first asked for: documents that are only compared or sent on do without. */
   private records: Map<NodeId, readonly LiveRecord[]> | undefined
+  private readonly letters = new Map<number, WriterLetters>()
 
   constructor(document: Y.Doc) {
     this.document = document
   }
 
-  /** Living records of a node; the list never changes, a new one takes its place. */
+  /** Living records of a node. */
   of(id: NodeId): readonly LiveRecord[] {
-    return this.all().get(id) ?? []
+    const held = this.all().get(id) ?? []
+    return held.map(({ text, client, clock }) => ({
+      text: fullLine(text, this.lettersOf(client).writerOf),
+      client,
+      clock,
+    }))
   }
 
   ids(): Iterable<NodeId> {
@@ -80,12 +89,49 @@ export class Shard {
     return change
   }
 
+  /** Deletes records and adds others, in one transaction. */
+  write(device: string, removed: readonly LiveRecord[], added: readonly string[]): void {
+    const { document } = this
+    document.transact((transaction) => {
+      for (const { client, clock } of removed) {
+        const id = Y.createID(client, clock)
+        Y.getItemCleanStart(transaction, id)
+        const item = Y.getItemCleanEnd(transaction, document.store, id)
+        if (item instanceof Y.Item) item.delete(transaction)
+      }
+      if (added.length > 0) document.getArray<string>(`l:${device}`).push(this.shortened(added))
+    })
+  }
+
+  /** Lines to push, with the definitions that they need in front. */
+  private shortened(added: readonly string[]): string[] {
+    this.all()
+    const client = this.document.clientID
+    const letters = this.lettersOf(client)
+    const definitions: string[] = []
+    for (const writer of new Set(added.flatMap(writersOf))) {
+      const definition = letters.letterOf(writer) === undefined ? letters.define(writer) : undefined
+      if (definition === undefined) continue
+      letters.learn(definition, Y.getState(this.document.store, client) + definitions.length)
+      definitions.push(definition)
+    }
+    return [...definitions, ...added.map((text) => shortLine(text, letters.letterOf))]
+  }
+
+  private lettersOf(client: number): WriterLetters {
+    const found = this.letters.get(client) ?? new WriterLetters()
+    this.letters.set(client, found)
+    return found
+  }
+
   private add(item: Y.Item, values: readonly unknown[], touched?: Set<NodeId>): void {
     const { client, clock } = item.id
     for (const [offset, text] of values.entries()) {
-      const id = typeof text === 'string' ? idOfRecord(text) : undefined
+      if (typeof text !== 'string') continue
+      if (isDefinition(text)) this.lettersOf(client).learn(text, clock + offset)
+      const id = idOfRecord(text)
       // What is no record stays where it is and is not seen
-      if (typeof text !== 'string' || id === undefined) continue
+      if (id === undefined) continue
       touched?.add(id)
       const live = { text, client, clock: clock + offset }
       const held = this.records?.get(id) ?? []
@@ -104,24 +150,6 @@ export class Shard {
       else this.records?.set(id, left)
     }
   }
-}
-
-/** Deletes records and adds others, in one transaction. */
-export function writeShard(
-  document: Y.Doc,
-  device: string,
-  removed: readonly LiveRecord[],
-  added: readonly string[],
-): void {
-  document.transact((transaction) => {
-    for (const { client, clock } of removed) {
-      const id = Y.createID(client, clock)
-      Y.getItemCleanStart(transaction, id)
-      const item = Y.getItemCleanEnd(transaction, document.store, id)
-      if (item instanceof Y.Item) item.delete(transaction)
-    }
-    if (added.length > 0) document.getArray<string>(`l:${device}`).push([...added])
-  })
 }
 
 const isAt = (one: { client: number; clock: number }, other: { client: number; clock: number }): boolean =>

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SkeinError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
-import type { Field } from '../../src/console/routes.ts'
+import type { Field } from '../../src/console/route.ts'
 import { routeList, routes } from '../../src/console/routes.ts'
 import type { Verbs } from '../../src/peer/api.ts'
 import { controlParams, isStreamVerb } from '../../src/peer/control-params.ts'
@@ -212,7 +212,11 @@ test('no read changes anything: every GET is a verb that only looks', () => {
     'audit',
     'auditVerify',
     'consoleSessions',
+    'scrubStatus',
     'spaces',
+    'localChanges',
+    'entries',
+    'held',
     'syncProgress',
     'conflicts',
     'conflictShow',
@@ -220,7 +224,9 @@ test('no read changes anything: every GET is a verb that only looks', () => {
     'history',
     'ignoreCheck',
     'clipGet',
+    'clipRead',
     'clipHistory',
+    'clipState',
   ]
   const gets = routeList.filter(([, route]) => route.method === 'GET').map(([verb]) => verb)
   expect(gets.sort()).toEqual([...looking].sort())

@@ -6,6 +6,8 @@ export interface SimulationResult {
   readonly hash: string
   readonly failure: string | undefined
   readonly notes: readonly string[]
+  /** What was there at the end, for scenarios in which that may not depend on how. */
+  readonly shown?: string
 }
 
 export type Scenario = (seed: number, options?: WorldOptions) => Promise<SimulationResult>

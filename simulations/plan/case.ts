@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import type { BlobHash } from '../../src/blobs/hash.ts'
 import type { EntryData } from '../../src/files/folder-tree.ts'
-import { planPlace } from '../../src/files/plan.ts'
+import { planPart } from '../../src/files/plan-part.ts'
 import { fileData, PlanPeer, type Planned, type Planner, type PlanShared } from './peer.ts'
 
 export type PlanStep =
@@ -14,6 +14,10 @@ export type PlanStep =
   | { readonly kind: 'rename'; readonly peer: number; readonly name: number; readonly to: number }
   | { readonly kind: 'pass'; readonly peer: number }
   | { readonly kind: 'pull'; readonly peer: number; readonly from: number }
+  /** The person at this device takes part in another way from now on. */
+  | { readonly kind: 'role'; readonly peer: number; readonly isReadOnly: boolean }
+  | { readonly kind: 'select'; readonly peer: number; readonly name: number; readonly isHidden: boolean }
+  | { readonly kind: 'revert'; readonly peer: number }
 
 export interface PlanCase {
   readonly peers: number
@@ -65,21 +69,33 @@ const step: fc.Arbitrary<PlanStep> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('pull' as const), peer, from: peer }) },
 )
 
-export const planCases: fc.Arbitrary<PlanCase> = fc.record({
-  peers: fc.oneof(
-    { weight: 5, arbitrary: fc.constant(2) },
-    { weight: 3, arbitrary: fc.constant(3) },
-    { weight: 1, arbitrary: fc.integer({ min: 4, max: 5 }) },
-  ),
-  common: fc.array(number(texts), { maxLength: 3 }),
-  steps: fc.array(step, { maxLength: 14 }),
-})
+const partStep: fc.Arbitrary<PlanStep> = fc.oneof(
+  fc.record({ kind: fc.constant('role' as const), peer, isReadOnly: fc.boolean() }),
+  fc.record({ kind: fc.constant('select' as const), peer, name, isHidden: fc.boolean() }),
+  fc.record({ kind: fc.constant('revert' as const), peer }),
+)
+
+const casesOf = (steps: fc.Arbitrary<PlanStep>): fc.Arbitrary<PlanCase> =>
+  fc.record({
+    peers: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(2) },
+      { weight: 3, arbitrary: fc.constant(3) },
+      { weight: 1, arbitrary: fc.integer({ min: 4, max: 5 }) },
+    ),
+    common: fc.array(number(texts), { maxLength: 3 }),
+    steps: fc.array(steps, { maxLength: 14 }),
+  })
+
+/** Every device takes part in everything. */
+export const planCases = casesOf(step)
+/** Some receive only, some keep a part only, and change their minds about it. */
+export const partCases = casesOf(fc.oneof({ weight: 3, arbitrary: step }, { weight: 1, arbitrary: partStep }))
 
 /** @param clock gives modification times: no outcome may depend on them (P29). */
 export async function runPlanCase(
   one: PlanCase,
   clock: () => bigint,
-  plan: Planner = planPlace,
+  plan: Planner = planPart,
 ): Promise<PlanOutcome> {
   const run = new Run(one, clock, plan)
   await run.begin()
@@ -108,6 +124,11 @@ class Run {
           ({ disk, versions }) =>
             versions.has(hash) || [...disk.values()].some(({ data }) => data.hash === hash),
         ),
+      isHeldElsewhere: (hash, by) => this.peers.some((other) => other !== by && other.holds(hash)),
+      released: (hash, by) => {
+        const isStill = [...by.disk.values()].some(({ data }) => data.hash === hash)
+        if (!isStill) this.stood.get(by)?.delete(hash)
+      },
       planned: (planned) => void this.planned.push(planned),
       nextNumber: () => ++this.numbers,
     }
@@ -126,8 +147,13 @@ class Run {
   async take(each: PlanStep): Promise<void> {
     const peer = this.peers[each.peer % this.peers.length]
     if (peer === undefined) return
-    if (each.kind === 'pass') await peer.pass()
-    else if (each.kind === 'pull') {
+    if (each.kind === 'pass' || each.kind === 'revert') await peer.pass(each.kind === 'revert')
+    else if (each.kind === 'role') peer.isReadOnly = each.isReadOnly
+    else if (each.kind === 'select') {
+      const name = names[each.name] ?? 'a'
+      if (each.isHidden) peer.hidden.add(name)
+      else peer.hidden.delete(name)
+    } else if (each.kind === 'pull') {
       const from = this.peers[each.from % this.peers.length]
       if (from !== undefined && from !== peer) peer.replica.pull(from.replica)
     } else this.act(peer, each)
@@ -147,7 +173,10 @@ class Run {
     return undefined
   }
 
-  private act(peer: PlanPeer, each: Exclude<PlanStep, { kind: 'pass' | 'pull' }>): void {
+  private act(
+    peer: PlanPeer,
+    each: Exclude<PlanStep, { kind: 'pass' | 'pull' | 'role' | 'select' | 'revert' }>,
+  ): void {
     const name = names[each.name] ?? 'a'
     const item = peer.disk.get(name)
     const plain: EntryData = {

@@ -7,6 +7,7 @@
  * of each peer agree. "Never lose a byte": what stood on a disk is there or in its versions.
  * P14-P18, P20-P24, P27, P28 and P30 are no matter of the planner: see spaces.sim.ts and the tests of files.
  */
+import type { BlobHash } from '../../src/blobs/hash.ts'
 import { sameData } from '../../src/files/folder-tree.ts'
 import type { PlanCase, PlanOutcome } from './case.ts'
 import { runPlanCase } from './case.ts'
@@ -24,8 +25,29 @@ const pictureOf = (peer: PlanPeer): string =>
     .sort()
     .join('\n')
 
-function sameEverywhere({ peers }: PlanOutcome): void {
-  const [first, ...others] = peers.map(pictureOf)
+const somewhere = (peers: readonly PlanPeer[]): ReadonlySet<string | undefined> =>
+  new Set(
+    peers.flatMap((peer) => [...peer.versions, ...[...peer.disk.values()].map(({ data }) => data.hash)]),
+  )
+
+const isPart = ({ steps }: PlanCase): boolean =>
+  steps.some(({ kind }) => kind === 'role' || kind === 'select' || kind === 'revert')
+
+const isWhole = ({ isReadOnly, hidden }: PlanPeer): boolean => !isReadOnly && hidden.size === 0
+
+function sameEverywhere({ peers }: PlanOutcome, one: PlanCase): void {
+  const documents = peers.map(({ replica }) =>
+    replica.entries().map(({ name, nodeId, hash, target }) => `${name} ${nodeId} ${hash ?? target}`),
+  )
+  for (const one of documents)
+    if (one.join('\n') !== documents[0]?.join('\n')) fail('P11', 'documents differ')
+  // What nobody can give is waited for, and what it is to replace or to be moved over stays as it was until then
+  const everything = somewhere(peers)
+  const isWaiting = peers[0]?.replica
+    .entries()
+    .some(({ hash }) => hash !== undefined && !everything.has(hash))
+  if (isWaiting === true && isPart(one)) return
+  const [first, ...others] = peers.filter(isWhole).map(pictureOf)
   for (const other of others) if (other !== first) fail('P11', `peers differ:\n${first}\nand\n${other}`)
 }
 
@@ -43,13 +65,20 @@ function noContentTwice({ peers }: PlanOutcome): void {
 function onlyWhatIsRecorded({ planned }: PlanOutcome): void {
   for (const { place, action } of planned) {
     const takes = action.kind === 'trash' || action.kind === 'replace' || action.kind === 'move'
+    if (action.kind === 'overrule' && place.disk.state !== 'present') fail('P12', 'nothing to overrule')
+    if (action.kind === 'release' && (place.disk.state !== 'same' || place.row === undefined))
+      fail('P12', 'release of what the index does not know')
     if (takes && (place.disk.state !== 'same' || place.row === undefined))
       fail('P12', `${action.kind} of what the index does not know`)
     if (action.kind === 'materialise' && place.disk.state === 'present') fail('P12', 'something stands there')
   }
 }
 
-function whatLivesIsSeen({ peers, living }: PlanOutcome): void {
+function whatLivesIsSeen({ peers, living }: PlanOutcome, one: PlanCase): void {
+  const everything = somewhere(peers)
+  for (const hash of living)
+    if (!everything.has(hash)) fail('P13', `nobody destroyed ${hash}, and nobody has it`)
+  if (isPart(one)) return
   for (const peer of peers) {
     const shown = new Set(peer.replica.entries().map((entry) => entry.hash))
     for (const hash of living)
@@ -82,8 +111,13 @@ async function timesDecideNothing({ peers }: PlanOutcome, one: PlanCase): Promis
   if (before !== after) fail('P29', `with other times:\n${before}\nand\n${after}`)
 }
 
-function allAgree({ peers }: PlanOutcome): void {
-  for (const { disk, rows, replica } of peers) {
+function allAgree({ peers }: PlanOutcome, one: PlanCase): void {
+  for (const peer of peers) {
+    if (isPart(one)) {
+      partAgrees(peer, peers)
+      continue
+    }
+    const { disk, rows, replica } = peer
     const entries = replica.entries()
     if (entries.length !== rows.size || disk.size !== rows.size)
       fail('P31', `${disk.size} on the disk, ${rows.size} rows, ${entries.length} entries`)
@@ -93,6 +127,33 @@ function allAgree({ peers }: PlanOutcome): void {
       if (row === undefined || item === undefined || !sameData(row, entry) || !sameData(item.data, entry))
         fail('P31', `disk, row and document disagree about ${entry.name}`)
     }
+  }
+}
+
+const isLastHolder = (peer: PlanPeer, peers: readonly PlanPeer[], hash: BlobHash | undefined): boolean =>
+  hash !== undefined && !peers.some((other) => other !== peer && other.holds(hash))
+
+/** What it selected is as the document has it; all else that stands there is told as not sent, or nobody else has it. */
+function partAgrees(peer: PlanPeer, peers: readonly PlanPeer[]): void {
+  const { disk, rows, replica, unsent } = peer
+  const entries = new Map(replica.entries().map((entry) => [entry.name, entry]))
+  for (const [name, entry] of entries) {
+    if (unsent.has(name)) continue
+    const item = disk.get(rows.get(name)?.diskName ?? name)
+    if (!peer.hides(name)) {
+      // A person destroyed the last copy on a device that tells nobody: what lives is somewhere (P13)
+      const isGone = entry.hash !== undefined && !somewhere(peers).has(entry.hash)
+      if (isGone) continue
+      if (item === undefined || !sameData(item.data, entry)) fail('P31', `${name} is not as it should be`)
+    } else if (item !== undefined) {
+      if (!isLastHolder(peer, peers, item.data.hash)) fail('P31', `${name} is not selected, and stands there`)
+    }
+  }
+  for (const [name, { data }] of disk) {
+    // Moved to where nothing is selected, and nobody else has it
+    const isWaiting = rows.get(name)?.hash === data.hash && isLastHolder(peer, peers, data.hash)
+    if (!entries.has(name) && !unsent.has(name) && !isWaiting)
+      fail('P31', `${name} stands there, and nobody is told`)
   }
 }
 

@@ -57,4 +57,16 @@ export const pastCases: readonly PlanCase[] = [
       { kind: 'write', peer: 0, name: 0, text: 5 },
     ],
   },
+  // Gone here and not sent, while others put something else at that very name: that is to come
+  {
+    peers: 2,
+    common: [],
+    steps: [
+      { kind: 'link', peer: 1, name: 3 },
+      { kind: 'pass', peer: 1 },
+      { kind: 'rename', peer: 1, name: 3, to: 0 },
+      { kind: 'role', peer: 1, isReadOnly: true },
+      { kind: 'write', peer: 0, name: 3, text: 0 },
+    ],
+  },
 ]

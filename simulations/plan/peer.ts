@@ -15,7 +15,8 @@ import {
   type SyncedRow,
   type TreeEntry,
 } from '../../src/files/folder-tree.ts'
-import type { Action, DiskState, Place } from '../../src/files/plan.ts'
+import type { Action, DiskState, Place, UnsentChange } from '../../src/files/plan.ts'
+import type { Part } from '../../src/files/plan-part.ts'
 import { findOwn } from '../../src/files/scan.ts'
 import { Replica } from './replica.ts'
 
@@ -31,13 +32,17 @@ export interface Planned {
   readonly action: Action
 }
 
-export type Planner = (place: Place) => Action
+export type Planner = (place: Place, part: Part) => Action
 
 export interface PlanShared {
   /** The production planner, or one with a planted fault. */
   readonly plan: Planner
   /** Contents that somebody can give. */
   hasContent(hash: BlobHash): boolean
+  /** Another device keeps this content at a place that it selected. */
+  isHeldElsewhere(hash: BlobHash, by: PlanPeer): boolean
+  /** A content left this disk because it is not selected here. */
+  released(hash: BlobHash, by: PlanPeer): void
   planned(planned: Planned): void
   nextNumber(): number
 }
@@ -60,6 +65,12 @@ export class PlanPeer {
   readonly versions = new Set<BlobHash>()
   /** Versions that the person removed here (files/gone-here.ts). */
   private readonly gone = new Map<string, string>()
+  /** Sends nothing. */
+  isReadOnly = false
+  /** First letters of names that this device did not select. */
+  readonly hidden = new Set<string>()
+  /** What stood otherwise on this disk, without others being told, in the last round. */
+  readonly unsent = new Map<string, UnsentChange>()
   private readonly shared: PlanShared
 
   constructor(index: number, shared: PlanShared) {
@@ -69,12 +80,14 @@ export class PlanPeer {
   }
 
   /** One round. @returns whether it changed anything. */
-  async pass(): Promise<boolean> {
-    let hasChanged = this.followRenames()
+  async pass(isReverted = false): Promise<boolean> {
+    let hasChanged = !this.isReadOnly && this.followRenames()
+    this.unsent.clear()
     const moves: { readonly row: SyncedRow; readonly entry: TreeEntry }[] = []
     for (const name of this.names()) {
       const place = await this.placeOf(name)
-      const planned = this.shared.plan(place)
+      const planned = this.shared.plan(place, this.partAt(name, place, isReverted))
+      if (planned.kind === 'keep') this.unsent.set(name, planned.change)
       // Set aside in a ring of renames that has dissolved since: it goes back, as decide.ts has it
       const isParked = place.row?.diskName.startsWith(parkedPrefix) === true && place.disk.state === 'same'
       const action: Action =
@@ -88,6 +101,23 @@ export class PlanPeer {
       else if (this.carryOut(name, place, action)) hasChanged = true
     }
     return this.carryOutMoves(moves) || hasChanged
+  }
+
+  hides(name: string): boolean {
+    return this.hidden.has(name.charAt(0))
+  }
+
+  /** Keeps it at a place of its own choice, so that others may let go of it. */
+  holds(hash: BlobHash): boolean {
+    return [...this.rows.values()].some(
+      (row) => row.hash === hash && !this.hides(row.name) && this.disk.get(row.diskName)?.data.hash === hash,
+    )
+  }
+
+  private partAt(name: string, { own }: Place, isReverted: boolean): Part {
+    const isSelected = !this.hides(name)
+    const isOwnSelected = own === undefined ? isSelected : !this.hides(own.name)
+    return { isReadOnly: this.isReadOnly, isSelected, isOwnSelected, isReverted }
   }
 
   /** It stands elsewhere on this disk and is moved, as decide.ts has it. */
@@ -144,8 +174,8 @@ export class PlanPeer {
       if (here?.nodeId === from.nodeId && here.version === from.version) continue
       const place = { nodeId: nodeId(from), parent: rootNodeId, name }
       if (this.replica.entries().some((entry) => entry.nodes.includes(from.nodeId)))
-        this.replica.commit({ kind: 'move', ...place })
-      else this.replica.commit({ kind: 'edit', ...place, observed: vectorOf(from), data: toNodeData(from) })
+        this.commit({ kind: 'move', ...place })
+      else this.commit({ kind: 'edit', ...place, observed: vectorOf(from), data: toNodeData(from) })
     }
     return hasChanged
   }
@@ -156,10 +186,17 @@ export class PlanPeer {
     switch (action.kind) {
       case 'nothing':
       case 'move':
+      case 'keep':
         return false
       case 'forget':
-        if (row !== undefined) this.gone.set(row.nodeId, row.version)
+        if (row !== undefined && action.isOurs !== true) this.gone.set(row.nodeId, row.version)
         return this.rows.delete(name)
+      case 'release':
+        return this.release(row)
+      case 'overrule':
+        this.keep(row?.diskName ?? name)
+        this.rows.delete(name)
+        return true
       case 'adopt':
         if (action.deletesOld === true && row !== undefined) this.remove(row.nodeId, row)
         this.putRow(name, action.entry)
@@ -170,7 +207,7 @@ export class PlanPeer {
         if (action.kind === 'recreate' && action.deletesOld && row !== undefined) this.remove(row.nodeId, row)
         // because: sixteen characters of base64url
         const id = `node${String(this.shared.nextNumber()).padStart(12, '0')}` as NodeId
-        const { versions } = this.replica.commit({
+        const { versions } = this.commit({
           kind: 'create',
           nodeId: id,
           parent: rootNodeId,
@@ -182,7 +219,7 @@ export class PlanPeer {
       }
       case 'edit': {
         if (data === undefined || row === undefined) return false
-        const { versions } = this.replica.commit({
+        const { versions } = this.commit({
           kind: 'edit',
           nodeId: nodeId(row),
           parent: rootNodeId,
@@ -210,7 +247,8 @@ export class PlanPeer {
   private bring(name: string, row: SyncedRow | undefined, entry: TreeEntry): boolean {
     if (entry.hash !== undefined && !this.shared.hasContent(entry.hash)) {
       // Somebody moved what was deleted here and nobody has it: then the deletion stands
-      if (row !== undefined || this.gone.get(entry.nodeId) !== entry.version) return false
+      const isGoneHere = this.gone.get(entry.nodeId) === entry.version
+      if (row !== undefined || !isGoneHere || this.isReadOnly) return false
       this.remove(entry.nodeId, entry)
       return true
     }
@@ -258,7 +296,23 @@ export class PlanPeer {
   private remove(id: string, { version }: Pick<SyncedRow, 'version'>): void {
     this.gone.set(id, version)
     // because: rows carry the ids of nodes
-    this.replica.commit({ kind: 'remove', nodeId: id as NodeId, observed: vectorOf({ version }) })
+    this.commit({ kind: 'remove', nodeId: id as NodeId, observed: vectorOf({ version }) })
+  }
+
+  private release(row: SyncedRow | undefined): boolean {
+    if (row === undefined) return false
+    const { hash, diskName, name } = row
+    if (hash !== undefined && !this.shared.isHeldElsewhere(hash, this)) return false
+    this.disk.delete(diskName)
+    this.rows.delete(name)
+    if (hash !== undefined) this.shared.released(hash, this)
+    return true
+  }
+
+  /** The only way to the document. */
+  private commit(change: Parameters<Replica['commit']>[0]): ReturnType<Replica['commit']> {
+    if (this.isReadOnly) throw new Error('P60: a device that is read-only wrote to the document')
+    return this.replica.commit(change)
   }
 
   private keep(diskName: string): void {

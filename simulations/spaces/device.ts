@@ -19,7 +19,9 @@ import { openStore, type Store } from '../../src/crdt/store.ts'
 import { createSync, type Sync } from '../../src/crdt/sync.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
-import { createFolder, type Folder, type FolderOptions } from '../../src/files/folder.ts'
+import type { FolderTree } from '../../src/files/folder-tree.ts'
+import { createFolder, type Folder } from '../../src/files/folder.ts'
+import type { FolderOptions } from '../../src/files/folder-options.ts'
 import { mergeContents } from '../../src/files/merge-contents.ts'
 import type { MergeWorkers } from '../../src/files/merge-workers.ts'
 import { createMemoryFilesystem } from '../../src/files/memory-filesystem.ts'
@@ -44,9 +46,13 @@ export interface DeviceParts {
   readonly spaceId: SpaceId
   readonly habits: DiskHabits
   readonly options: FolderOptions
+  /** Devices that share the space. */
+  readonly deviceCount: number
   readonly isVerbose: boolean
   /** A task of production code has failed: never right. */
   readonly onFault: (what: string) => void
+  /** Checks may look at what the folder does to it. */
+  readonly watchTree: (device: SpaceDevice, tree: FolderTree) => FolderTree
 }
 
 /** What runs between a start and a crash. */
@@ -82,6 +88,8 @@ export class SpaceDevice {
   /** Called after a crash, with what stood on the disk before. */
   onCrash: (kind: CrashKind) => void = () => undefined
   onStarted: () => void = () => undefined
+  /** After a crash and after an end in good order. */
+  onEnded: () => void = () => undefined
   private readonly parts: DeviceParts
   private readonly witness = createMemoryWitness()
   private running: Running | undefined
@@ -186,6 +194,7 @@ export class SpaceDevice {
       this.storeDisk.losePower()
     }
     this.onCrash(kind)
+    this.onEnded()
   }
 
   /** Ends in good order. */
@@ -202,6 +211,7 @@ export class SpaceDevice {
     running.disk.die()
     running.process.kill()
     this.running = undefined
+    this.onEnded()
   }
 
   connectSync(remote: SpaceDevice, channel: Channel): void {
@@ -221,10 +231,12 @@ export class SpaceDevice {
       witness: this.witness,
     })
     running.store = store
+    // P6: a pair of client and clock has one content
+    store.on('forked', ({ document }) => this.parts.onFault(`${this.name}: ${document} has forked`))
     running.host = await createDocHost(env, store)
     running.space = await openSpace(env, running.host, { id: spaceId, device: this.deviceId })
     const exchange = createBlobExchange(env)
-    const tree = await createSpaceFolderTree(running.space)
+    const tree = this.parts.watchTree(this, await createSpaceFolderTree(running.space))
     const folder = createFolder(
       env,
       {
@@ -233,6 +245,7 @@ export class SpaceDevice {
         filesystem: disk.filesystem,
         fetch: (wanted, file) => exchange.fetch(wanted, file),
         fetchSmall: (wanted) => exchange.fetchSmall(wanted),
+        hasEverybody: () => exchange.peers.length >= this.parts.deviceCount - 1,
         merges: mergesAtOnce,
       },
       options,

@@ -10,6 +10,8 @@ export interface SpaceFaults {
   crashed(device: SpaceDevice): void
   /** Watch events were lost since the last call. */
   wasDeaf(): boolean
+  /** A disk or store has failed at some time. */
+  readonly hadTrouble: boolean
   /** Ends everything that is broken; devices that are down start within a moment. */
   healAll(): void
 }
@@ -31,6 +33,7 @@ class DrawnFaults implements SpaceFaults {
   private readonly links: SpaceLinks
   private readonly downMs = new Map<SpaceDevice, number>()
   private hasBeenDeaf = false
+  hadTrouble = false
   private readonly stopping = new Set<SpaceDevice>()
 
   constructor(world: World, devices: readonly SpaceDevice[], links: SpaceLinks) {
@@ -65,16 +68,19 @@ class DrawnFaults implements SpaceFaults {
         device.process?.freeze()
         return this.after(fault.forMs, () => device.process?.thaw())
       case 'errors':
+        this.hadTrouble = true
         device.health.errorRate = fault.rate
         device.health.errorCode = fault.code
         return this.after(fault.forMs, () => void (device.health.errorRate = 0))
       case 'store-fails':
+        this.hadTrouble = true
         return device.storeDisk.failBatches(1)
       case 'deaf':
         device.health.isDeaf = true
         this.hasBeenDeaf = true
         return this.after(fault.forMs, () => void (device.health.isDeaf = false))
       case 'unmount':
+        this.hadTrouble = true
         device.health.isUnmounted = true
         return this.after(fault.forMs, () => void (device.health.isUnmounted = false))
       case 'clock':

@@ -56,6 +56,8 @@ export interface History {
   readonly weather: NetworkWeather
   readonly hasTightBrake: boolean
   readonly sweepMs: number
+  /** From so many new files at once on one note stands for the sync of each. */
+  readonly noteFrom: number
   /** Spellings of names that some disks take for one. */
   readonly hasSpellings: boolean
   /** Done before the devices first meet. */
@@ -133,6 +135,8 @@ class Drawing {
       weather,
       hasTightBrake: random.float() < 0.1,
       sweepMs: this.faults.includes('deaf') ? 5_000 : 600_000,
+      // Not drawn: what a seed means stays
+      noteFrom: seed % 2 === 0 ? 1 : 4,
       hasSpellings,
       before: Array.from({ length: pick(random, [0, 0, 3, 6]) }, () => this.step(0)),
       phases: Array.from({ length: pick(random, [1, 1, 1, 2, 2, 3]) }, () => this.phase()),

@@ -22,6 +22,8 @@ export interface SpaceLinks {
   /** Ends their connections now. */
   reset(a: SpaceDevice, b: SpaceDevice): void
   isCut(a: SpaceDevice, b: SpaceDevice): boolean
+  /** The run of a device has ended. */
+  gone(device: SpaceDevice): void
   /** Nothing is dialled any more. */
   end(): void
 }
@@ -36,6 +38,8 @@ class PairedLinks implements SpaceLinks {
   private readonly cuts = new Map<string, number>()
   private cutCount = 0
   private isOver = false
+  /** Waits of each device's run. */
+  private readonly ends = new Map<SpaceDevice, Set<() => void>>()
 
   constructor(world: World, devices: readonly SpaceDevice[]) {
     this.world = world
@@ -85,8 +89,14 @@ class PairedLinks implements SpaceLinks {
     return this.cuts.has(keyOf(a, b))
   }
 
+  gone(device: SpaceDevice): void {
+    const ends = [...this.endsOf(device)]
+    this.world.clock.setTimer(redialMs, () => ends.forEach((end) => end()))
+  }
+
   end(): void {
     this.isOver = true
+    for (const ends of this.ends.values()) for (const end of ends) end()
   }
 
   private later(a: SpaceDevice, b: SpaceDevice, protocol: string): void {
@@ -119,20 +129,22 @@ class PairedLinks implements SpaceLinks {
 
   /** A device that crashed hears of nothing any more, but somebody has to dial for its next run. */
   private async unlessGone<T>(device: SpaceDevice, promise: Promise<T>): Promise<T | undefined> {
-    const run = device.network
+    // A promise that outlives many races would keep them all: one of its own for each
     const gone = Promise.withResolvers<undefined>()
-    const look = (): void => {
-      if (device.network !== run || this.isOver) gone.resolve(undefined)
-      else if (!isSettled) timer = this.world.clock.setTimer(redialMs, look)
-    }
-    let isSettled = false
-    let timer = this.world.clock.setTimer(redialMs, look)
+    const end = (): void => gone.resolve(undefined)
+    const ends = this.endsOf(device)
+    ends.add(end)
     try {
       return await Promise.race([promise, gone.promise])
     } finally {
-      isSettled = true
-      timer[Symbol.dispose]()
+      ends.delete(end)
     }
+  }
+
+  private endsOf(device: SpaceDevice): Set<() => void> {
+    const known = this.ends.get(device) ?? new Set()
+    this.ends.set(device, known)
+    return known
   }
 
   private attach(device: SpaceDevice, connection: Connection, protocol: string, channel: Channel): void {

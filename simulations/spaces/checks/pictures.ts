@@ -7,7 +7,7 @@
  * was lost, no conflict copy.
  */
 import { isInternal } from '../../../src/files/names.ts'
-import { nameOf } from '../../../src/files/filesystem.ts'
+import { isWithin, nameOf } from '../../../src/files/filesystem.ts'
 import type { SpaceDevice } from '../device.ts'
 import { type Picture, takePicture } from '../picture.ts'
 
@@ -32,9 +32,30 @@ export async function checkPictures(devices: readonly SpaceDevice[]): Promise<Pi
   return whole ?? new Map()
 }
 
-/** @throws when the devices do not show what the acting one showed. */
-export function checkAlone(expected: Picture, shown: Picture): void {
+/**
+ * @param isMerged whether these versions of a path merge to that content: an act on one of several that stand side by side may
+ * be what makes them mergeable, and then one file is shown.
+ * @throws when the devices do not show what the acting one showed.
+ */
+export function checkAlone(
+  expected: Picture,
+  shown: Picture,
+  isMerged: (path: string, sides: readonly string[], merged: string) => boolean,
+): void {
   const [before, after] = [withoutSuffixes(expected), withoutSuffixes(shown)]
+  const left = copiesOf(shown)
+  for (const [path, sides] of copiesOf(expected)) {
+    const whats = left.get(path) ?? []
+    const gone = sides.filter((side) => !whats.includes(side))
+    const isResult = (merged: string): boolean =>
+      whats.every((what) => what === merged || sides.includes(what)) &&
+      subsetsOf(sides).some(
+        (some) =>
+          gone.every((side) => some.includes(side)) &&
+          isMerged(path, some.map(plainContent), plainContent(merged)),
+      )
+    if (gone.length > 0 && whats.some(isResult)) before.set(path, after.get(path) ?? '')
+  }
   // A copy whose winner got another name or went follows it, or takes the name: then contents alone are compared
   const isOrphan = [...expected.keys()].some(
     (path) => plainPath(path) !== path && !expected.has(plainPath(path)),
@@ -51,14 +72,30 @@ function contentDifference(a: Picture, b: Picture): string | undefined {
 }
 
 /** Conflict copies get their names by what else stands in their directory: an act beside them may change those. */
-function withoutSuffixes(picture: Picture): Picture {
+function withoutSuffixes(picture: Picture): Map<string, string> {
+  return new Map([...copiesOf(picture)].map(([path, whats]) => [path, whats.toSorted().join(' and ')]))
+}
+
+/** What has a claim to a path. */
+function copiesOf(picture: Picture): ReadonlyMap<string, readonly string[]> {
   const all = new Map<string, string[]>()
   for (const [path, what] of picture) {
     const plain = plainPath(path).normalize('NFC')
     all.set(plain, [...(all.get(plain) ?? []), what])
   }
-  return new Map([...all].map(([path, whats]) => [path, whats.sort().join(' and ')]))
+  return all
 }
+
+/** Those with two at least; of many only all of them. */
+function subsetsOf<T>(all: readonly T[]): readonly (readonly T[])[] {
+  if (all.length > 6) return [all]
+  const subsets = Array.from({ length: 2 ** all.length }, (_, bits) =>
+    all.filter((_one, index) => ((bits >> index) & 1) === 1),
+  )
+  return subsets.filter((some) => some.length > 1)
+}
+
+const plainContent = (what: string): string => (what.startsWith('*') ? what.slice(1) : what)
 
 /** The first difference, told with both sides. */
 export function differenceOf(a: Picture | undefined, b: Picture | undefined): string | undefined {
@@ -70,17 +107,45 @@ export function differenceOf(a: Picture | undefined, b: Picture | undefined): st
   return undefined
 }
 
-/** Paths as the document has them. Of two forms of one name the second is not synced, which the device has to say. */
-function documentNames(device: SpaceDevice, picture: Picture): Picture {
+/**
+ * Paths as the document has them. Of two forms of one name one is not synced, nor what is below it, which the device has
+ * to say.
+ */
+export function documentNames(device: SpaceDevice, picture: Picture): Picture {
   const problems = new Set(device.folder?.status().problems.map(({ path }) => path))
+  const forms = new Map<string, number>()
+  for (const path of picture.keys()) {
+    const name = path.normalize('NFC')
+    forms.set(name, (forms.get(name) ?? 0) + 1)
+  }
   const named = new Map<string, string>()
+  const unsynced: string[] = []
   for (const [path, what] of picture) {
     const name = path.normalize('NFC')
-    if (named.has(name) && !problems.has(path))
-      throw new Error(`${device.name} shows ${JSON.stringify(name)} twice without a word`)
-    if (!named.has(name)) named.set(name, what)
+    if (problems.has(path) && (forms.get(name) ?? 0) > 1) unsynced.push(path)
+    if (unsynced.some((above) => isWithin(path, above))) continue
+    if (named.has(name)) throw new Error(`${device.name} shows ${JSON.stringify(name)} twice without a word`)
+    named.set(name, what)
   }
   return named
+}
+
+/** Directories that somebody deleted and that are shown only for what is in them: with the last of it they go. */
+export async function ghostsOf({ space, disk }: SpaceDevice): Promise<ReadonlySet<string>> {
+  const ghosts = new Set<string>()
+  for (const [path, what] of await takePicture(disk)) {
+    if (what !== 'dir') continue
+    const entry = await space?.lookup(path.normalize('NFC'))
+    if (entry?.data.kind === 'tombstone') ghosts.add(path)
+  }
+  return ghosts
+}
+
+export function withoutGhosts(picture: Picture, ghosts: ReadonlySet<string>): Picture {
+  const left = new Map(picture)
+  for (const path of [...ghosts].toSorted().toReversed())
+    if (![...left.keys()].some((other) => other !== path && isWithin(other, path))) left.delete(path)
+  return left
 }
 
 function checkPart(device: SpaceDevice, whole: Picture | undefined, picture: Picture | undefined): void {

@@ -80,7 +80,9 @@ async function run(): Promise<void> {
   heading('Two peers, each with a home of its own')
   for (const who of ['alice', 'bob'] as const) {
     await mkdir(folders[who], { recursive: true })
-    show(await skein(who, 'up', '--name', who, '--interface', 'lo', '--listen', '127.0.0.1:0'))
+    show(
+      await skein(who, 'up', '--name', who, '--interface', 'lo', '--listen', '127.0.0.1:0', '--no-clipboard'),
+    )
   }
   heading('One code joins the mesh')
   await pair()

@@ -41,7 +41,13 @@ export interface BlobExchange extends AsyncDisposable {
   readonly push: ContentPush
   /** Adds a place that has contents to serve; asked in order. `remote` is who asks: answer undefined for what it may not have. */
   addSource(source: RemoteBlobSource): Disposable
+  /** Adds places to ask besides the peers, after them; asked for at each fetch. */
+  addAsked(places: () => readonly AskSource[]): Disposable
+  /** Waits until so many bytes may be sent by another way than this one: the rate is that of all together. */
+  paceSend(sizeBytes: number, signal: AbortSignal): Promise<void> | undefined
   readonly peers: readonly DeviceId[]
+  /** Others may have now what was missing, as when a peer is attached. */
+  retry(remote: DeviceId): void
   /** A peer was attached: what was missing may be there now. */
   onPeer(listener: (remote: DeviceId) => void): Disposable
 }
@@ -76,6 +82,7 @@ export function createBlobExchange(env: Env, options: ExchangeOptions = {}): Blo
   const sources = new Set<RemoteBlobSource>()
   const peers = new Set<Peer>()
   const listeners = new Set<(remote: DeviceId) => void>()
+  const asked = new Set<() => readonly AskSource[]>()
   /** Asked last until they are restarted: their disk may be failing. */
   const liars = new Set<DeviceId>()
   const push = createContentPush(env)
@@ -102,9 +109,10 @@ export function createBlobExchange(env: Env, options: ExchangeOptions = {}): Blo
       (liars.has(peer.remote) ? 2_000_000 : preferred.includes(peer.remote) ? 0 : 1_000_000) +
       peer.client.inFlight
     const ordered = [...peers].filter((peer) => !peer.isReplaced).sort((a, b) => rank(a) - rank(b))
-    return ordered.map(({ client, remote }) =>
-      Object.assign((wanted: WantOptions) => wantWithin(receiveLimit, client, wanted), { remote }),
+    const others = [...asked].flatMap((places) =>
+      places().map((want) => ({ client: { want }, remote: want.remote })),
     )
+    return [...ordered, ...others].map((place) => limited(receiveLimit, place))
   }
   const watched = (wanted: Wanted): Wanted => ({
     ...wanted,
@@ -122,17 +130,14 @@ export function createBlobExchange(env: Env, options: ExchangeOptions = {}): Blo
     fetchSmall: (wanted) => downloadSmall(watched(wanted), sourcesOf([])),
     fetchList: (wanted) => downloadList(watched(wanted), sourcesOf([])),
     fetchParts: (wanted, ranges, file) => downloadParts(wanted, ranges, file, sourcesOf([])),
-    addSource(source) {
-      sources.add(source)
-      return { [Symbol.dispose]: () => void sources.delete(source) }
-    },
+    addSource: (source) => included(sources, source),
+    addAsked: (places) => included(asked, places),
+    paceSend: (sizeBytes, signal) => sendLimit.take(sizeBytes, signal),
+    retry: (remote) => listeners.forEach((listener) => listener(remote)),
     get peers() {
       return [...new Set([...peers].map((peer) => peer.remote))]
     },
-    onPeer(listener) {
-      listeners.add(listener)
-      return { [Symbol.dispose]: () => void listeners.delete(listener) }
-    },
+    onPeer: (listener) => included(listeners, listener),
     async [Symbol.asyncDispose]() {
       disposed = true
       push[Symbol.dispose]()
@@ -141,6 +146,12 @@ export function createBlobExchange(env: Env, options: ExchangeOptions = {}): Blo
       await Promise.all(all.map((peer) => peer.done))
     },
   }
+}
+
+/** Adds to a set. @returns a handle that takes it out again. */
+function included<T>(set: Set<T>, one: T): Disposable {
+  set.add(one)
+  return { [Symbol.dispose]: () => void set.delete(one) }
 }
 
 /** Both sides ask and answer on one channel. */
@@ -202,8 +213,21 @@ function within(limit: RateLimit, blob: OpenBlob, signal: AbortSignal): OpenBlob
   }
 }
 
+/** A place to ask, within the rate that may be received. */
+function limited(
+  limit: RateLimit,
+  { client, remote }: { readonly client: Pick<BlobClient, 'want'>; readonly remote: DeviceId | undefined },
+): AskSource {
+  const ask = (wanted: WantOptions): Promise<void> => wantWithin(limit, client, wanted)
+  return remote === undefined ? ask : Object.assign(ask, { remote })
+}
+
 /** Bytes are asked for when they may come. */
-async function wantWithin(limit: RateLimit, client: BlobClient, wanted: WantOptions): Promise<void> {
+async function wantWithin(
+  limit: RateLimit,
+  client: Pick<BlobClient, 'want'>,
+  wanted: WantOptions,
+): Promise<void> {
   const { sizeBytes, offset, length = sizeBytes - offset, signal } = wanted
   await limit.take(Math.min(length, limits.blobRangeBytes), signal)
   await client.want(wanted)

@@ -1,5 +1,7 @@
 /** Shared folders as lines for a person: a table where it fits, one block each on a narrow terminal. Pure. */
+import type { Selection } from '../peer/api-part.ts'
 import type { SpaceStatus, TransferStatus } from '../peer/api-spaces.ts'
+import type { SealedCopy } from '../peer/api-vaults.ts'
 import { formatSize, formatSpan } from '../base/quantities.ts'
 import { formatTable, safe } from './terminal.ts'
 
@@ -56,12 +58,63 @@ function formatBlock(space: SpaceStatus): string {
   return directory === undefined ? head : `${head}\n${safe`  ${directory}`}`
 }
 
-function formatNotes({ name, transfer, reason, state, conflictCount }: SpaceStatus): readonly string[] {
+/** What part of it this device takes, where that is not all. */
+function formatPart({
+  name,
+  role,
+  selection,
+  localChangeCount = 0,
+  unreleasedCount = 0,
+}: SpaceStatus): readonly string[] {
   return [
+    ...(role === 'read-only' ? [safe`${name}: read-only here: nothing is sent`] : []),
+    ...(selection === undefined ? [] : [safe`${name}: kept here: ${formatSelection(selection)}`]),
+    ...(unreleasedCount === 0
+      ? []
+      : [safe`${name}: not selected, and stays until another device holds it: ${unreleasedCount} files`]),
+    ...(localChangeCount === 0
+      ? []
+      : [safe`! ${name}: changed here, not sent: ${localChangeCount} files: skein revert ${name} --list`]),
+  ]
+}
+
+/** `notes: all 10,234 files sealed at vps`. */
+export function formatCopy(name: string, copy: SealedCopy): string {
+  const { device, state, fileCount, heldCount, doneBytes = 0, totalBytes, problem, fix, damageCount } = copy
+  const count = (value: number): string => value.toLocaleString('en-US')
+  const way = totalBytes === undefined ? '' : `, ${formatSize(doneBytes)} of ${formatSize(totalBytes)}`
+  const lines = {
+    away: `${device} is not connected; what it holds sealed stays there`,
+    reading: `looking at what ${device} holds`,
+    sealing: `sealing to ${device}${way}`,
+    complete: `all ${count(fileCount)} files sealed at ${device}`,
+    incomplete: `${count(heldCount)} of ${count(fileCount)} files sealed at ${device}; the others are on no device in reach`,
+    waiting: `another device seals to ${device}`,
+    paused: `nothing is sealed to ${device} while it is paused`,
+    problem: `not sealed at ${device}: ${problem ?? 'unknown'}${fix === undefined ? '' : ` (${fix})`}`,
+  } as const
+  const damage = damageCount === 0 ? '' : `; ${device} gave back ${count(damageCount)} damaged things`
+  return safe`${state === 'problem' ? '! ' : ''}${name}: ${lines[state]}${damage}`
+}
+
+function formatNotes(space: SpaceStatus): readonly string[] {
+  const { name, transfer, reason, state, conflictCount, sealed = [] } = space
+  return [
+    ...formatPart(space),
     ...(transfer === undefined ? [] : [safe`${name}: ${formatTransfer(transfer)}`]),
     ...(state === 'paused' ? [safe`${name}: to go on: skein resume ${name}`] : []),
+    ...sealed.map((copy) => formatCopy(name, copy)),
     ...(state === 'not-joined' ? [safe`${name}: to keep it here too: skein join ${name} DIR`] : []),
     ...(reason === undefined || state === 'paused' ? [] : [safe`! ${name}: ${reason}`]),
     ...(conflictCount === 0 ? [] : [safe`! ${name}: conflicts wait for you: skein conflicts ${name}`]),
   ]
+}
+
+/** `only /2026/, except *.raw`. Not safe for a terminal by itself. */
+export function formatSelection({ only, except }: Selection): string {
+  const parts = [
+    ...(only.length > 0 ? [`only ${only.join(' ')}`] : []),
+    ...(except.length > 0 ? [`${only.length > 0 ? '' : 'all '}except ${except.join(' ')}`] : []),
+  ]
+  return parts.join(', ')
 }

@@ -55,6 +55,10 @@ export const verbGroups: readonly {
         summary: 'put a device out',
         load: async () => (await import('./commands/revoke.ts')).revoke,
       },
+      grant: {
+        summary: 'what a device may do',
+        load: async () => (await import('./commands/grant.ts')).grant,
+      },
       leave: {
         summary: 'take this device out of its mesh',
         load: async () => (await import('./commands/leave.ts')).leave,
@@ -85,9 +89,49 @@ export const verbGroups: readonly {
         summary: 'stop keeping a shared folder here',
         load: async () => (await import('./commands/unshare.ts')).unshare,
       },
+      ls: {
+        summary: 'what a shared folder holds, here or elsewhere',
+        load: async () => (await import('./commands/ls.ts')).ls,
+      },
+      role: {
+        summary: 'receive a folder only, or take full part',
+        load: async () => (await import('./commands/role.ts')).role,
+      },
+      select: {
+        summary: 'which paths of a folder to keep here',
+        load: async () => (await import('./commands/select.ts')).select,
+      },
+      revert: {
+        summary: 'take back changes that are not sent',
+        load: async () => (await import('./commands/revert.ts')).revert,
+      },
+      store: {
+        summary: 'let a storage device hold a space sealed',
+        load: async () => (await import('./commands/store.ts')).store,
+      },
+      hold: {
+        summary: 'on a storage device: what it holds for others',
+        load: async () => (await import('./commands/hold.ts')).hold,
+      },
+      space: {
+        summary: 'the recovery key of a space',
+        load: async () => (await import('./commands/space.ts')).space,
+      },
+      recover: {
+        summary: 'get a space back from a storage device',
+        load: async () => (await import('./commands/recover.ts')).recover,
+      },
       sync: {
         summary: 'wait until all folders are in sync',
         load: async () => (await import('./commands/sync.ts')).sync,
+      },
+      pull: {
+        summary: 'bring a folder up to date here once',
+        load: async () => (await import('./commands/once.ts')).pull,
+      },
+      push: {
+        summary: 'send what was changed here once',
+        load: async () => (await import('./commands/once.ts')).push,
       },
       pause: {
         summary: 'stop syncing a folder here for a while',
@@ -120,6 +164,10 @@ export const verbGroups: readonly {
       deletions: {
         summary: 'deletions that were held back: do or undo',
         load: async () => (await import('./commands/deletions.ts')).deletions,
+      },
+      scrub: {
+        summary: 'read files again and find damage',
+        load: async () => (await import('./commands/scrub.ts')).scrub,
       },
       clip: { summary: 'the shared clipboard', load: async () => (await import('./commands/clip.ts')).clip },
     },

@@ -47,17 +47,18 @@ export async function createConsole(env: Env, parts: ConsoleParts): Promise<Cons
   }
   env.log.info('console open', { port })
   return {
-    open(): ConsoleLink {
-      const { token, expiresAtMs } = sessions.launch()
+    open(isForOwnUser): ConsoleLink {
+      const { token, expiresAtMs } = sessions.launch(isForOwnUser)
       return { url: `http://127.0.0.1:${port}/#launch=${token}`, expiresAtMs, port }
     },
     sessions: () => sessions.list(),
     endSession: (id) => sessions.end(id),
     async [Symbol.asyncDispose]() {
-      await sessions.endAll()
+      // First, so that a page whose stream ends finds nobody there, rather than a peer that does not know it any more
       const closing = servers.map((one) => new Promise<void>((resolve) => one.close(() => resolve())))
-      await scope.close()
       for (const one of servers) one.closeAllConnections()
+      await sessions.endAll()
+      await scope.close()
       await Promise.all(closing)
     },
   }

@@ -20,9 +20,11 @@ import { answerError, answerJson, headersOf, readJsonBody, securityHeaders } fro
 import type { Live } from './live.ts'
 import { describeApi } from './openapi.ts'
 import type { PageFiles } from './page-files.ts'
-import type { Field, FoundRoute } from './routes.ts'
+import type { Field } from './route.ts'
+import type { FoundRoute } from './routes.ts'
 import { findRoute } from './routes.ts'
 import type { OpenSession, Sessions } from './sessions.ts'
+import { ownerOf } from './socket-owner.ts'
 
 export interface GatewayParts {
   readonly calls: VerbCalls
@@ -141,9 +143,13 @@ async function serveSession(parts: GatewayParts, { request, response }: Visit): 
   if (request.method !== 'POST') return refuseMethod(response, ['POST', 'DELETE'])
   const { token } = await readJsonBody(request)
   const isToken = typeof token === 'string' && token.length <= 128
-  const made = isToken ? await sessions.redeem(token, request.headers['user-agent'] ?? '') : undefined
+  const agent = request.headers['user-agent'] ?? ''
+  const owner = await ownerOf(request.socket)
+  const isOwnUser = owner === undefined || owner === process.getuid?.()
+  const made = isToken ? await sessions.redeem(token, agent, isOwnUser) : undefined
   if (made === undefined) {
-    throw new SkeinError('auth.invalid', 'this link was used already, or is older than a minute', {
+    const reason = isOwnUser ? '' : ', or is for another user of this machine'
+    throw new SkeinError('auth.invalid', `this link was used already, or is older than a minute${reason}`, {
       fix: 'skein console makes a new one',
     })
   }

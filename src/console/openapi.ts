@@ -1,5 +1,5 @@
 /** The OpenAPI 3.1 document of the console's REST face, made from its table (routes.ts). */
-import type { Field } from './routes.ts'
+import type { Field } from './route.ts'
 import { routeList } from './routes.ts'
 
 type Json = Readonly<Record<string, unknown>>

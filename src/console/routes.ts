@@ -4,40 +4,19 @@
  * Reads are GET and change nothing; whatever changes something is POST, PATCH or DELETE. Streams answer with
  * server-sent events (`item`, then `end` or `error`). The table is complete by type.
  */
-import type { ParamsOf, StreamVerb, VerbName } from '../peer/api.ts'
+import type { VerbName } from '../peer/api.ts'
+import type { Field, Method, RouteOf } from './route.ts'
+import { text, needed, integer, flag, texts, role } from './route.ts'
+import { spaceRoutes } from './space-routes.ts'
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
-
-/** How a field is written in a query and described; its exact bounds are the validator's. */
-export interface Field {
-  readonly type: 'text' | 'integer' | 'boolean' | 'texts'
-  readonly isRequired?: true
-  readonly oneOf?: readonly string[]
-}
-
-interface RouteOf<V extends VerbName> {
-  readonly method: Method
-  /** Below /api/v1. A part in braces is a field. */
-  readonly path: string
-  readonly summary: string
-  /** The command that does the same. */
-  readonly cli: string
-  readonly fields: { readonly [K in keyof ParamsOf<V>]-?: Field }
-  readonly isStream?: V extends StreamVerb ? true : never
-}
-
-/** Verbs that no page may call: they are about the console itself, or check what is presented to it. */
-type HiddenVerb = 'consoleOpen' | 'tokenCheck'
+/**
+ * Verbs that no page may call: they are about the console itself, check what is presented to it, or give away or take a
+ * secret that outlives every session.
+ */
+type HiddenVerb = 'consoleOpen' | 'tokenCheck' | 'spaceKey' | 'recover'
 
 /** `events` is not called as it is: the live stream is made of it (live.ts). */
 export type RoutedVerb = Exclude<VerbName, HiddenVerb | 'events'>
-
-const text: Field = { type: 'text' }
-const needed: Field = { type: 'text', isRequired: true }
-const integer: Field = { type: 'integer' }
-const flag: Field = { type: 'boolean' }
-const texts: Field = { type: 'texts' }
-const role: Field = { type: 'text', oneOf: ['full', 'limited', 'storage', 'guest'] }
 
 export const routes: { readonly [V in RoutedVerb]: RouteOf<V> } = {
   status: {
@@ -91,6 +70,13 @@ export const routes: { readonly [V in RoutedVerb]: RouteOf<V> } = {
     summary: 'give a device another name',
     cli: 'skein rename NAME --device DEVICE',
     fields: { device: text, name: needed },
+  },
+  grant: {
+    method: 'POST',
+    path: '/devices/{device}/grant',
+    summary: 'another role for a device, with what a limited one may read',
+    cli: 'skein grant DEVICE --role ROLE',
+    fields: { device: needed, role: { ...role, isRequired: true }, spaces: texts },
   },
   leave: {
     method: 'POST',
@@ -178,145 +164,98 @@ export const routes: { readonly [V in RoutedVerb]: RouteOf<V> } = {
     cli: 'skein console end ID',
     fields: { id: needed },
   },
-  share: {
-    method: 'POST',
-    path: '/spaces',
-    summary: 'share a directory',
-    cli: 'skein share DIR',
-    fields: { directory: needed, name: text },
-  },
-  join: {
-    method: 'POST',
-    path: '/spaces/{space}/join',
-    summary: 'hold a shared folder here',
-    cli: 'skein join SPACE DIR',
-    fields: { space: needed, directory: needed },
-  },
-  unshare: {
-    method: 'DELETE',
-    path: '/spaces/{space}',
-    summary: 'hold a folder here no longer; the files stay',
-    cli: 'skein unshare SPACE',
-    fields: { space: needed },
-  },
-  spaces: { method: 'GET', path: '/spaces', summary: 'shared folders', cli: 'skein spaces', fields: {} },
-  sync: {
-    method: 'POST',
-    path: '/sync',
-    summary: 'wait until all is in sync',
-    cli: 'skein sync',
-    fields: { space: text, timeoutMs: integer },
-  },
-  syncProgress: {
+  ...spaceRoutes,
+  clipGet: {
     method: 'GET',
-    path: '/sync',
-    summary: 'reports until all is in sync',
-    cli: 'skein sync --wait',
-    fields: { space: text, timeoutMs: integer },
+    path: '/clipboard',
+    summary: 'the clipboard, or an earlier item',
+    cli: 'skein clip get',
+    fields: { id: text },
+  },
+  clipRead: {
+    method: 'GET',
+    path: '/clipboard/content',
+    summary: 'the bytes of an item, in pieces of base64',
+    cli: 'skein clip get ID --type TYPE',
+    fields: { id: text, type: text },
     isStream: true,
   },
-  pause: {
-    method: 'POST',
-    path: '/pause',
-    summary: 'stop syncing',
-    cli: 'skein pause SPACE',
-    fields: { space: text },
-  },
-  resume: {
-    method: 'POST',
-    path: '/resume',
-    summary: 'sync again',
-    cli: 'skein resume SPACE',
-    fields: { space: text },
-  },
-  deletions: {
-    method: 'POST',
-    path: '/spaces/{space}/deletions',
-    summary: 'let held deletions happen, or undo them',
-    cli: 'skein deletions SPACE --VERDICT',
-    fields: { space: needed, verdict: { type: 'text', isRequired: true, oneOf: ['allow', 'undo'] } },
-  },
-  conflicts: {
-    method: 'GET',
-    path: '/conflicts',
-    summary: 'versions that stand side by side',
-    cli: 'skein conflicts',
-    fields: { space: text },
-  },
-  conflictShow: {
-    method: 'GET',
-    path: '/conflicts/detail',
-    summary: 'one conflict with its differences',
-    cli: 'skein conflicts show PATH',
-    fields: { path: needed },
-  },
-  conflictPick: {
-    method: 'POST',
-    path: '/conflicts/pick',
-    summary: 'resolve a conflict by choice',
-    cli: 'skein conflicts pick PATH --CHOICE',
-    fields: {
-      path: needed,
-      choice: { type: 'text', isRequired: true, oneOf: ['mine', 'theirs', 'both', 'device'] },
-      device: text,
-    },
-  },
-  conflictMerge: {
-    method: 'POST',
-    path: '/conflicts/merge',
-    summary: 'resolve a conflict by a merged file, or write a draft of it',
-    cli: 'skein conflicts merge PATH',
-    fields: { path: needed, result: text },
-  },
-  versions: {
-    method: 'GET',
-    path: '/versions',
-    summary: 'former contents of a file',
-    cli: 'skein versions PATH',
-    fields: { path: needed },
-  },
-  restore: {
-    method: 'POST',
-    path: '/restore',
-    summary: 'bring a former content back',
-    cli: 'skein restore PATH',
-    fields: { path: needed, version: text, to: text, atMs: integer },
-  },
-  history: {
-    method: 'GET',
-    path: '/history',
-    summary: 'what happened to a file',
-    cli: 'skein log PATH',
-    fields: { path: needed },
-  },
-  ignore: {
-    method: 'POST',
-    path: '/spaces/{space}/ignore',
-    summary: 'add and remove ignore rules; without either it only lists them',
-    cli: 'skein ignore SPACE',
-    fields: { space: needed, add: texts, remove: texts },
-  },
-  ignoreCheck: {
-    method: 'GET',
-    path: '/ignore/check',
-    summary: 'whether a path is ignored, and why',
-    cli: 'skein ignore --check PATH',
-    fields: { path: needed },
-  },
-  clipGet: { method: 'GET', path: '/clipboard', summary: 'the clipboard', cli: 'skein clip get', fields: {} },
   clipSet: {
     method: 'POST',
     path: '/clipboard',
-    summary: 'put text on the clipboard',
+    summary: 'put something on the clipboard of all devices',
     cli: 'skein clip set TEXT',
-    fields: { text: needed },
+    fields: { text, base64: text, upload: text, type: text },
+  },
+  clipUpload: {
+    method: 'POST',
+    path: '/clipboard/uploads',
+    summary: 'hand a long content over, piece by piece',
+    cli: 'skein clip set < FILE',
+    fields: { upload: text, base64: needed },
   },
   clipHistory: {
     method: 'GET',
     path: '/clipboard/history',
     summary: 'former contents of the clipboard',
     cli: 'skein clip history',
-    fields: { limit: integer, query: text },
+    fields: { limit: integer, query: text, pinned: flag },
+  },
+  clipPaste: {
+    method: 'POST',
+    path: '/clipboard/{id}/paste',
+    summary: 'make an earlier item the newest again',
+    cli: 'skein clip paste ID',
+    fields: { id: needed },
+  },
+  clipPin: {
+    method: 'POST',
+    path: '/clipboard/{id}/pin',
+    summary: 'keep an item',
+    cli: 'skein clip pin ID',
+    fields: { id: needed },
+  },
+  clipUnpin: {
+    method: 'DELETE',
+    path: '/clipboard/{id}/pin',
+    summary: 'let an item go with the others',
+    cli: 'skein clip unpin ID',
+    fields: { id: needed },
+  },
+  clipDelete: {
+    method: 'DELETE',
+    path: '/clipboard/{id}',
+    summary: 'delete an item on all devices',
+    cli: 'skein clip delete ID',
+    fields: { id: needed },
+  },
+  clipClear: {
+    method: 'POST',
+    path: '/clipboard/clear',
+    summary: 'delete all items that are not pinned, on all devices',
+    cli: 'skein clip clear',
+    fields: { pinned: flag },
+  },
+  clipPause: {
+    method: 'POST',
+    path: '/clipboard/pause',
+    summary: 'take this desktop out of the clipboard for a while',
+    cli: 'skein clip pause',
+    fields: { forMs: integer },
+  },
+  clipResume: {
+    method: 'POST',
+    path: '/clipboard/resume',
+    summary: 'take part again',
+    cli: 'skein clip resume',
+    fields: {},
+  },
+  clipState: {
+    method: 'GET',
+    path: '/clipboard/state',
+    summary: 'what the clipboard of this device does',
+    cli: 'skein clip',
+    fields: {},
   },
 }
 

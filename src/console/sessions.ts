@@ -27,10 +27,13 @@ export interface NewSession {
 }
 
 export interface Sessions {
-  /** A token good for one redeem within limits.consoleLaunchMs. */
-  launch(): { readonly token: string; readonly expiresAtMs: number }
-  /** @returns undefined when the token is wrong, used or too old. */
-  redeem(token: string, agent: string): Promise<NewSession | undefined>
+  /** A token good for one redeem within limits.consoleLaunchMs. @param isForOwnUser of this machine, and for no other. */
+  launch(isForOwnUser?: boolean): { readonly token: string; readonly expiresAtMs: number }
+  /**
+   * @param isOwnUser who asks is the user that the peer runs as, or it cannot be told.
+   * @returns undefined when the token is wrong, used, too old, or not for this user: then it stays good for the right one.
+   */
+  redeem(token: string, agent: string, isOwnUser?: boolean): Promise<NewSession | undefined>
   /** @returns the session that both secrets belong to. */
   find(cookie: string, tab: string): OpenSession | undefined
   list(): readonly ConsoleSession[]
@@ -77,9 +80,9 @@ export async function createSessions(env: Env, keep: Keep): Promise<Sessions> {
     drop(held.filter((session) => isOver(session, nowMs)))
   }
   return {
-    launch: () => launches.make(),
-    async redeem(token, agent) {
-      if (!launches.take(token)) return undefined
+    launch: (isForOwnUser = false) => launches.make(isForOwnUser),
+    async redeem(token, agent, isOwnUser = true) {
+      if (!launches.take(token, isOwnUser)) return undefined
       expire()
       const [cookie, tab] = [secret(env), secret(env)]
       const atMs = env.clock.nowMs()
@@ -164,26 +167,34 @@ const isOver = (session: Held, nowMs: number): boolean =>
 
 const secret = (env: Env): string => Buffer.from(env.random.bytes(secretBytes)).toString('base64url')
 
+interface Launch {
+  readonly hash: Uint8Array
+  readonly untilMs: number
+  readonly isForOwnUser: boolean
+}
+
 interface Launches {
-  make(): { readonly token: string; readonly expiresAtMs: number }
+  make(isForOwnUser: boolean): { readonly token: string; readonly expiresAtMs: number }
   /** @returns whether it was good; it is not any more. */
-  take(token: string): boolean
+  take(token: string, isOwnUser: boolean): boolean
   clear(): void
 }
 
 function createLaunches(env: Env): Launches {
-  const open: { readonly hash: Uint8Array; readonly untilMs: number }[] = []
+  const open: Launch[] = []
   return {
-    make() {
+    make(isForOwnUser) {
       const token = secret(env)
-      open.push({ hash: hash(token), untilMs: env.clock.monotonicMs() + limits.consoleLaunchMs })
+      const untilMs = env.clock.monotonicMs() + limits.consoleLaunchMs
+      open.push({ hash: hash(token), untilMs, isForOwnUser })
       if (open.length > limits.consoleLaunches) open.shift()
       return { token, expiresAtMs: env.clock.nowMs() + limits.consoleLaunchMs }
     },
-    take(token) {
+    take(token, isOwnUser) {
       const wanted = hash(token)
       let found = -1
       for (const [index, launch] of open.entries()) if (timingSafeEqual(launch.hash, wanted)) found = index
+      if (open[found]?.isForOwnUser === true && !isOwnUser) return false
       const [launch] = found < 0 ? [] : open.splice(found, 1)
       return launch !== undefined && launch.untilMs >= env.clock.monotonicMs()
     },

@@ -171,9 +171,10 @@ export class DocCache {
     // because: a guid of its own would cost 31 draws of chance, and nothing reads it
     const document = new Y.Doc({ gc: true, guid: name })
     let isDamaged = stored.isDamaged
-    for (const update of stored.updates) {
+    for (const { update, format } of stored.updates) {
       try {
-        Y.applyUpdate(document, update, 'store')
+        if (format === 'v2') Y.applyUpdateV2(document, update, 'store')
+        else Y.applyUpdate(document, update, 'store')
       } catch (error) {
         isDamaged = true
         this.env.log.error('stored update cannot be applied', { document: name, ...errorFields(error) })
@@ -294,7 +295,7 @@ export class DocCache {
       const isLong =
         logUpdates > logUpdatesMax || loaded.logBytes > Math.max(logBytesMin, loaded.snapshotBytes / 4)
       if (!isLong || isQueued(name)) continue
-      const update = Y.encodeStateAsUpdate(loaded.document)
+      const update = Y.encodeStateAsUpdateV2(loaded.document)
       rows.push(...log.snapshotRows(name, { from: loaded.firstSequence, to: loaded.nextSequence }, update))
       rows.push(log.headRow(name, this.computeHead(name, loaded)))
       this.loadedBytes -= sizeOf(loaded)

@@ -1,6 +1,7 @@
 /**
  * How a document lies in the store:
- *   `s!<document>`          snapshot: varint next sequence number, then a V1 update of the whole state
+ *   `s!<document>`          snapshot: varint next sequence number, then an update of the whole state in V2 (after random
+ *                           changes half the bytes for what was deleted; starts with 0), or in V1 (never starts with 0)
  *   `u!<document>!<seq>`    update log: V1 updates that came after the snapshot; seq is 12 hex digits
  *   `v!<document>`          head: varint next seq at the time | 8 bytes digest | state vector; stale when the log is longer
  * Document names hold no `!`. Pure layout: it neither holds a Y.Doc nor decides when to write.
@@ -19,8 +20,13 @@ export const documentNameBytes = 96
 export const isDocumentName = (name: string): boolean =>
   name.length <= documentNameBytes && documentNamePattern.test(name)
 
+export interface StoredUpdate {
+  readonly update: Uint8Array
+  readonly format: 'v1' | 'v2'
+}
+
 export interface StoredDocument {
-  readonly updates: readonly Uint8Array[]
+  readonly updates: readonly StoredUpdate[]
   /** Sequence number the next update gets. */
   readonly nextSequence: number
   /** Sequence number of the oldest update in the log, or nextSequence. */
@@ -88,7 +94,7 @@ async function readLogs(
 }
 
 function assemble(snapshot: Uint8Array | undefined, entries: readonly LogEntry[]): StoredDocument {
-  const updates: Uint8Array[] = []
+  const updates: StoredUpdate[] = []
   let isDamaged = false
   let nextSequence = 0
   let snapshotBytes = 0
@@ -97,11 +103,12 @@ function assemble(snapshot: Uint8Array | undefined, entries: readonly LogEntry[]
     nextSequence = decoding.readVarUint(decoder)
     const update = decoding.readTailAsUint8Array(decoder)
     snapshotBytes = update.byteLength
-    updates.push(update)
+    // A V1 update starts with how many clients wrote: a document nobody wrote has no snapshot
+    updates.push({ update, format: update[0] === 0 ? 'v2' : 'v1' })
   }
   let logBytes = 0
   for (const [sequence, update] of entries) {
-    updates.push(update)
+    updates.push({ update, format: 'v1' })
     logBytes += update.byteLength
     // Sequence numbers have no gaps: one that is missing was lost below us
     if (sequence !== nextSequence) isDamaged = true
@@ -121,7 +128,7 @@ export interface LogSpan {
   readonly to: number
 }
 
-/** Replaces snapshot and log: all of `span` is in `update`. */
+/** Replaces snapshot and log: all of `span` is in `update`, which is in V2. */
 export function snapshotRows(name: string, span: LogSpan, update: Uint8Array): readonly RowChange[] {
   const encoder = encoding.createEncoder()
   encoding.writeVarUint(encoder, span.to)

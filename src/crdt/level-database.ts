@@ -1,9 +1,10 @@
 /** The Database seam on LevelDB (`level`): one directory, one process at a time (LevelDB holds a lock). */
-import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { SkeinError } from '../base/errors.ts'
 import type { Database, KeyRange } from './database.ts'
+import { setAside, tidySetAside } from './set-aside.ts'
 import { damagedTables } from './table-check.ts'
 
 /**
@@ -22,6 +23,8 @@ export async function openLevelDatabase(path: string): Promise<Database> {
     await level.close()
     throw error
   })
+  // because: what is left over does no harm where it cannot be removed
+  await tidySetAside(path).catch(() => undefined)
   const bounds = (range: KeyRange): { gte: string; lt: string; limit: number } => ({
     gte: range.from,
     lt: range.to,
@@ -80,9 +83,6 @@ const repairedLevel = (level: unknown): { compactRange(from: string, to: string)
 const damagedName = 'DAMAGED'
 /** A file that is there while the store is open: found at opening, it was not closed. */
 const openName = 'OPEN'
-
-/** Under another name LevelDB leaves it alone, and it can be looked at. */
-const setAside = (table: string): Promise<void> => rename(table, `${table}.damaged`)
 
 async function openRepaired(
   path: string,

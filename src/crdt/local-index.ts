@@ -54,8 +54,11 @@ export interface LocalIndex {
   byNode(nodeId: NodeId): Promise<readonly IndexRow[]>
   /** One atomic batch of rows alone; rows that belong to a tree change go into `SpaceTree.commit`. */
   write(changes: readonly IndexChange[]): Promise<void>
-  /** The store rows of these changes, for the batch of another owner. */
-  storeRows(changes: readonly IndexChange[]): Promise<readonly RowChange[]>
+  /** The store rows of these changes, for the batch of another owner. @param onBefore is told what stood at each place. */
+  storeRows(
+    changes: readonly IndexChange[],
+    onBefore?: (before: readonly (IndexRow | undefined)[]) => void,
+  ): Promise<readonly RowChange[]>
 }
 
 const flagLetters: readonly (readonly [IndexFlag, string])[] = [
@@ -91,9 +94,10 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
       if (row !== undefined) yield row
     }
   }
-  const storeRows: LocalIndex['storeRows'] = async (changes) => {
+  const storeRows: LocalIndex['storeRows'] = async (changes, onBefore) => {
     const paths = changes.map((change) => (change.kind === 'put' ? change.row.path : change.path))
     const before = await getMany(paths)
+    onBefore?.(before)
     const out: RowChange[] = []
     for (const [index, change] of changes.entries()) {
       const old = before[index]

@@ -11,10 +11,17 @@ import type { RowChange } from './database.ts'
 import type { DocHost } from './doc-host.ts'
 import { readRepaired } from './store.ts'
 import type { TreeNode } from './join.ts'
-import { createLocalIndex, forgetLocalIndex, type IndexChange, type LocalIndex } from './local-index.ts'
+import { createIntents, type Intents } from './intents.ts'
+import {
+  createLocalIndex,
+  forgetLocalIndex,
+  type IndexChange,
+  type IndexRow,
+  type LocalIndex,
+} from './local-index.ts'
 import { newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
 import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
-import { shardCount, shardName, writeShard, type LiveRecord } from './shard.ts'
+import { shardCount, shardName, type LiveRecord } from './shard.ts'
 import {
   applyChange,
   type ChangeResult,
@@ -39,6 +46,7 @@ export type CommitRows =
 export interface SpaceTree extends Events<SpaceEvents>, Disposable {
   readonly id: SpaceId
   readonly index: LocalIndex
+  readonly intents: Intents
   /** Who this device is in what it writes from now on. */
   readonly writer: Writer
   /** Entries of a directory by name (rootNodeId for the top). Empty for what is no directory. */
@@ -53,10 +61,15 @@ export interface SpaceTree extends Events<SpaceEvents>, Disposable {
   members(directory: NodeId): Promise<readonly NodeId[]>
   /**
    * Changes the tree: records and index rows in one atomic batch, stored before any peer hears of it.
+   * @param onBefore is told which index rows stood at the places of `rows`.
    * @returns one result per change, in order. @throws `file.unsafe` for a name that cannot be kept (nothing is
    * changed then), `store.failed`.
    */
-  commit(changes: readonly TreeChange[], rows?: CommitRows): Promise<readonly ChangeResult[]>
+  commit(
+    changes: readonly TreeChange[],
+    rows?: CommitRows,
+    onBefore?: (before: readonly (IndexRow | undefined)[]) => void,
+  ): Promise<readonly ChangeResult[]>
   /** Ids for new nodes that are made together: they lie together, which makes the commit cheap. */
   newIds(count: number): readonly NodeId[]
   /** Derives all rows again from the records. */
@@ -81,6 +94,7 @@ export async function openSpace(env: Env, host: DocHost, options: SpaceOptions):
 class HostedSpace implements SpaceTree {
   readonly id: SpaceId
   readonly index: LocalIndex
+  readonly intents: Intents
   private readonly env: Env
   private readonly host: DocHost
   private readonly device: DeviceId
@@ -97,6 +111,7 @@ class HostedSpace implements SpaceTree {
     this.device = options.device
     this.events = createEmitter<SpaceEvents>(env.log)
     this.index = createLocalIndex(host.store, options.id)
+    this.intents = createIntents(host.store, options.id)
     this.tree = new TreeIndex(host.store, options.id, (dirt) => this.events.emit('changed', dirt))
   }
 
@@ -143,7 +158,11 @@ class HostedSpace implements SpaceTree {
     return ids
   }
 
-  async commit(changes: readonly TreeChange[], indexRows: CommitRows = []): Promise<readonly ChangeResult[]> {
+  async commit(
+    changes: readonly TreeChange[],
+    indexRows: CommitRows = [],
+    onBefore?: (before: readonly (IndexRow | undefined)[]) => void,
+  ): Promise<readonly ChangeResult[]> {
     const twins: (readonly NodeId[])[] = []
     for (const change of changes) twins.push(await this.twinsOf(change))
     const names = new Set<string>()
@@ -154,11 +173,11 @@ class HostedSpace implements SpaceTree {
       const missing = new Set<string>()
       let results: readonly ChangeResult[] = []
       const follow = async (): Promise<readonly RowChange[]> =>
-        await this.index.storeRows(typeof indexRows === 'function' ? indexRows(results) : indexRows)
-      const work = (document: Parameters<Parameters<DocHost['transact']>[1]>[0]): void => {
+        await this.index.storeRows(typeof indexRows === 'function' ? indexRows(results) : indexRows, onBefore)
+      const work = (): void => {
         const draft = new ShardDraft(this, names, missing)
         results = changes.map((change, index) => applyChange(draft, change, twins[index] ?? []))
-        if (missing.size === 0) draft.writeTo(document)
+        if (missing.size === 0) draft.write()
       }
       await this.host.transact([...names], work, () => (missing.size === 0 ? follow() : Promise.resolve([])))
       if (missing.size === 0) return results
@@ -193,8 +212,9 @@ class HostedSpace implements SpaceTree {
     return writerOf(this.device, this.host.store.identity.incarnation)
   }
 
-  get deviceTag(): string {
-    return this.device.slice(0, 8)
+  /** Inside `host.transact` that names the shard. */
+  writeShard(name: string, removed: readonly LiveRecord[], added: readonly string[]): void {
+    this.tree.write(name, this.device.slice(0, 8), removed, added)
   }
 
   tick(): number {
@@ -214,13 +234,13 @@ class HostedSpace implements SpaceTree {
    */
   private async repair(name: string): Promise<void> {
     const lost = await rows.recordsOfShard(this.host.store, this.id, Number.parseInt(name.slice(-2), 16))
-    await this.host.transact([name], (document) => {
+    await this.host.transact([name], () => {
       const added: string[] = []
       for (const [id, texts] of lost) {
         const held = new Set(this.tree.recordsOf(name, id).map((record) => record.text))
         added.push(...texts.filter((text) => !held.has(text)))
       }
-      if (added.length > 0) writeShard(document(name), this.deviceTag, [], added)
+      if (added.length > 0) this.writeShard(name, [], added)
     })
     this.env.log.warn('damaged shard repaired from the index', { document: name, nodes: lost.size })
   }
@@ -316,7 +336,7 @@ class ShardDraft implements Draft {
     this.nodes.set(record.id, [...this.live(record.id), { record, stored: undefined }])
   }
 
-  writeTo(document: (name: string) => Parameters<typeof writeShard>[0]): void {
+  write(): void {
     const work = new Map<string, { removed: LiveRecord[]; added: string[] }>()
     const of = (id: NodeId): { removed: LiveRecord[]; added: string[] } => {
       const name = shardName(this.space.id, id)
@@ -330,7 +350,7 @@ class ShardDraft implements Draft {
         if (stored === undefined) of(id).added.push(formatRecord(record))
     }
     for (const [name, { removed, added }] of work) {
-      if (removed.length + added.length > 0) writeShard(document(name), this.space.deviceTag, removed, added)
+      if (removed.length + added.length > 0) this.space.writeShard(name, removed, added)
     }
   }
 

@@ -39,8 +39,11 @@ export interface Store extends Events<StoreEvents>, AsyncDisposable {
   getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   scan(range: KeyRange): AsyncIterable<readonly [string, Uint8Array]>
   keys(range: KeyRange): AsyncIterable<string>
-  /** One atomic batch, with the Lamport counter in it. Resolved: it survives the death of the process. @throws `store.failed`. */
-  write(changes: readonly RowChange[]): Promise<void>
+  /**
+   * One atomic batch, with the Lamport counter in it. Resolved: it survives the death of the process; with `isDurable` also
+   * the loss of power, with all that was written before. @throws `store.failed`.
+   */
+  write(changes: readonly RowChange[], options?: { readonly isDurable?: boolean }): Promise<void>
   /** Everything written before the call survives a power cut once resolved. @throws `store.failed`. */
   durable(): Promise<void>
   /** The next Lamport time: above every one seen or given before, in this and earlier runs. */
@@ -164,16 +167,26 @@ class LevelStore implements Store {
     return this.walking((database) => database.keys(range))
   }
 
-  async write(changes: readonly RowChange[]): Promise<void> {
+  async write(
+    changes: readonly RowChange[],
+    { isDurable = false }: { readonly isDurable?: boolean } = {},
+  ): Promise<void> {
     const sealed = changes.map((change) =>
       change.type === 'del' ? change : { ...change, value: sealRow(change.key, change.value) },
     )
     const lamport = this.lamport
     if (lamport !== this.storedLamport) sealed.push(textRow(lamportKey, String(lamport)))
     if (sealed.length === 0) return
-    await this.guarded((database) => database.batch(sealed))
+    const before = this.written
+    await this.guarded((database) => database.batch(sealed, { sync: isDurable }))
     this.storedLamport = Math.max(this.storedLamport, lamport)
     this.written++
+    if (isDurable) {
+      // Counted by what was written before the call: what came meanwhile may stand behind it in the log
+      this.synced = Math.max(this.synced, before)
+      if (this.written === before + 1) this.synced = this.written
+      return
+    }
     this.syncTimer ??= this.env.clock.setTimer(syncDelayMs, () => {
       this.syncTimer = undefined
       this.scope.spawn('sync', () => this.durable().catch(() => undefined)) // because: guarded reported it already

@@ -23,6 +23,8 @@ export interface Sync extends Events<SyncEvents>, Disposable {
   connect(peer: string, channel: Channel, access: SyncAccess): void
   /** True only while the digests of everything both may see are equal. */
   inSync(peer: string): boolean
+  /** Compares digests with all peers now: what they may see may be something else. */
+  compare(): void
   peers(): readonly string[]
 }
 
@@ -59,6 +61,9 @@ export function createSync(env: Env, host: DocHost): Sync {
       })
     },
     inSync: (peer) => peers.get(peer)?.link.isInSync ?? false,
+    compare() {
+      for (const { link } of peers.values()) link.compare()
+    },
     peers: () => [...peers.keys()],
     [Symbol.dispose]() {
       subscription[Symbol.dispose]()

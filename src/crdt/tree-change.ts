@@ -109,7 +109,7 @@ interface Inherited {
 function edit(draft: Draft, change: Of<'edit'>, twins: readonly NodeId[]): ChangeResult {
   const live = draft.live(change.nodeId)
   const node = joinRecords(live.map(({ record }) => record))
-  const observed = withEqual(node, change.observed)
+  const observed = withEqual(storedOf(live), change.observed)
   const replaced = live.find(({ record }) => dominates(observed, record.versions))
   for (const twin of twins) dropEqual(draft, twin, observed, node)
   if (node === undefined) {
@@ -135,6 +135,10 @@ function withEqual(node: TreeNode | undefined, observed: VersionVector): Version
   const equal = node?.versions.filter((version) => !isSeen(version) && seen.has(contentKey(version))) ?? []
   return mergeVectors(observed, ...equal.map((version) => version.versions))
 }
+
+/** The node without what this very commit made of it: two files that were swapped each get the content of the other. */
+const storedOf = (live: readonly DraftRecord[]): TreeNode | undefined =>
+  joinRecords(live.filter(({ stored }) => stored !== undefined).map(({ record }) => record))
 
 /** Tells the versions that claim to be the one that was looked at, and have another content. */
 function rivalsOf(
@@ -250,12 +254,13 @@ function remove(draft: Draft, change: Of<'remove'>, twins: readonly NodeId[]): C
   if (node !== undefined && isDirectoryData(node.versions[0])) {
     for (const id of [change.nodeId, ...twins]) bury(draft, id)
   } else {
-    const observed = withEqual(node, change.observed)
+    const observed = withEqual(storedOf(draft.live(change.nodeId)), change.observed)
     const isRival = rivalsOf(node, change)
     for (const twin of twins) dropEqual(draft, twin, observed, node)
     for (const one of draft.live(change.nodeId)) {
       if (dominates(observed, one.record.versions) && !isRival(one.record)) draft.remove(one)
     }
+    keepPlace(draft, node)
   }
   return { nodeId: change.nodeId, versions: new Map() }
 }
@@ -274,13 +279,38 @@ function bury(draft: Draft, id: NodeId): void {
   draft.add(build(node, { kind: 'tombstone' }, { stamp, place: node.place, versions, extension }))
 }
 
-/** Removes of a twin what equals the content that was seen; anything else in it stays. */
+/**
+ * Removes of a twin what equals the content that was seen, and what that had replaced there: a record that somebody moved
+ * at the same time may live on beside it. Anything else in it stays.
+ */
 function dropEqual(draft: Draft, twin: NodeId, observed: VersionVector, node: TreeNode | undefined): void {
   const seen = node?.versions.find((version) => dominates(observed, version.versions))
   if (seen === undefined) return
-  for (const one of draft.live(twin)) {
-    if (one.record.hash === seen.hash && one.record.target === seen.target) draft.remove(one)
+  const live = draft.live(twin)
+  const equal = live.filter(({ record }) => record.hash === seen.hash && record.target === seen.target)
+  for (const one of live) {
+    if (equal.some(({ record }) => dominates(record.versions, one.record.versions))) draft.remove(one)
   }
+  keepPlace(draft, joinRecords(live.map(({ record }) => record)))
+}
+
+/** The record that says where a node is may go with a version: what is left of the node says it then. */
+function keepPlace(draft: Draft, before: TreeNode | undefined): void {
+  if (before === undefined) return
+  const live = draft.live(before.id)
+  const left = joinRecords(live.map(({ record }) => record))
+  const [version] = left?.versions ?? []
+  if (left === undefined || version === undefined || records.compareStamps(left.place, before.place) === 0)
+    return
+  const own = live.filter(({ record }) => compareVectors(record.versions, version.versions) === 'equal')
+  const extension = extensionOf(live, version)
+  const letter = own[0]?.record.kindLetter
+  for (const one of own) if (contentKey(one.record) === contentKey(version)) draft.remove(one)
+  const stamp = { lamport: draft.tick(), writer: draft.writer }
+  const { place, id, parent, name } = before
+  draft.add(
+    build({ id, parent, name }, version, { stamp, place, versions: version.versions, extension, letter }),
+  )
 }
 
 function push(

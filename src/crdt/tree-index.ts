@@ -3,6 +3,7 @@
  * records and rows are always in one batch. It also says which directories have to be looked at again.
  */
 import type * as Y from 'yjs'
+import { assert } from '../base/assert.ts'
 import type { SpaceId } from '../base/ids.ts'
 import { findDetached, type ParentEdge } from './cycles.ts'
 import type { RowChange } from './database.ts'
@@ -14,7 +15,7 @@ import { parseRecord } from './record.ts'
 import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
 import type { Store } from './store.ts'
 import * as rows from './tree-rows.ts'
-import { createTreeView, type TreeView } from './tree-view.ts'
+import { createTreeView, type NodeSource, type TreeView } from './tree-view.ts'
 import { isDirectory } from './view.ts'
 
 /** What a batch changed in the tree. */
@@ -23,6 +24,8 @@ export interface TreeDirt {
   /** Directories whose entries may be others now. */
   readonly directories: readonly NodeId[]
   readonly origins: readonly ChangeOrigin[]
+  /** Only new nodes of this device, and no directory shows anything else for them. */
+  readonly isPlain: boolean
 }
 
 interface ShardDetail {
@@ -37,6 +40,12 @@ interface NodeChange {
   readonly isLocal: boolean
 }
 
+/** Directories that are remembered; beyond it all are looked up again. */
+const knownMax = 10_000
+
+const isPlace = (node: TreeNode | undefined): boolean =>
+  node !== undefined && (node.isTombstone || isDirectory(node))
+
 export class TreeIndex implements Projection<ShardDetail> {
   readonly view: TreeView
   private readonly store: Store
@@ -44,16 +53,24 @@ export class TreeIndex implements Projection<ShardDetail> {
   private readonly onDirt: (dirt: TreeDirt) => void
   private readonly prefix: string
   private readonly shards = new Map<string, Shard>()
-  private readonly markers = { missing: new Set<NodeId>(), detached: new Set<NodeId>() }
+  private readonly markers = {
+    missing: new Set<NodeId>(),
+    detached: new Set<NodeId>(),
+    hasTombstones: true,
+  }
   private readonly source
-  private waiting: { nodes: readonly NodeId[]; directories: readonly NodeId[] } | undefined
+  private waiting:
+    | { nodes: readonly NodeId[]; directories: readonly NodeId[]; onlyFiles: boolean; isPlain: boolean }
+    | undefined
+  /** Directories that were looked up: each look at one asks for all above it. */
+  private known = new Map<NodeId, TreeNode>()
 
   constructor(store: Store, space: SpaceId, onDirt: (dirt: TreeDirt) => void) {
     this.store = store
     this.space = space
     this.onDirt = onDirt
     this.prefix = `t/${space}/`
-    this.source = rows.createRowSource(store, space, this.markers)
+    this.source = this.remembering(rows.createRowSource(store, space, this.markers))
     this.view = createTreeView(this.source)
   }
 
@@ -63,6 +80,8 @@ export class TreeIndex implements Projection<ShardDetail> {
     if (version === undefined || new TextDecoder().decode(version) !== rows.treeRowsVersion) return false
     this.markers.missing = await rows.readMarkers(this.store, this.space, 'o')
     this.markers.detached = await rows.readMarkers(this.store, this.space, 'y')
+    this.markers.hasTombstones = await rows.hasTombstoneRows(this.store, this.space)
+    this.known = new Map()
     return true
   }
 
@@ -83,6 +102,13 @@ export class TreeIndex implements Projection<ShardDetail> {
     return this.shards.get(name)?.of(id) ?? []
   }
 
+  /** Deletes records of a shard whose document is in memory, and adds others. */
+  write(name: string, device: string, removed: readonly LiveRecord[], added: readonly string[]): void {
+    const shard = this.shards.get(name)
+    assert(shard !== undefined, 'a shard is in memory while it is written')
+    shard.write(device, removed, added)
+  }
+
   whole(name: string): ShardDetail {
     const change = new Map<NodeId, readonly LiveRecord[]>()
     const shard = this.shards.get(name)
@@ -95,6 +121,8 @@ export class TreeIndex implements Projection<ShardDetail> {
   }
 
   forgetMarkers(): void {
+    this.known = new Map()
+    this.markers.hasTombstones = true
     this.markers.missing = new Set()
     this.markers.detached = new Set()
   }
@@ -131,23 +159,57 @@ export class TreeIndex implements Projection<ShardDetail> {
       const now = rows.indexedNode(records.map((record) => record.text))
       return { id, before: rows.decodePlace(places[index]), now, isLocal }
     })
+    // Before the rows are there, so that nobody misses them
+    if (changes.some(({ now }) => now?.node.isTombstone === true)) this.markers.hasTombstones = true
     const out = changes.flatMap(({ id, before, now }) => rows.nodeRows(this.space, id, before, now))
     const hasArrived = changes.some(({ id }) => this.markers.missing.has(id))
     out.push(...(await this.missingRows(changes)))
-    const dirty = await this.dirtyDirectories(changes)
+    const { dirty, hasRevived } = await this.dirtyDirectories(changes)
     // What waited for its directory at the top goes there now
     if (hasArrived) dirty.add(rootNodeId)
-    out.push(...(await this.detachedRows(changes, dirty)))
-    this.waiting = { nodes: ids, directories: [...dirty] }
+    const detachedRows = await this.detachedRows(changes, dirty)
+    out.push(...detachedRows)
+    const onlyFiles = changes.every(
+      ({ before, now }) => (before === undefined || before.letter === 'f') && !isPlace(now?.node),
+    )
+    const isNew = changes.every(
+      ({ before, now, isLocal }) => isLocal && before === undefined && now !== undefined,
+    )
+    const isPlain = isNew && !hasRevived && !hasArrived && detachedRows.length === 0
+    this.waiting = { nodes: ids, directories: [...dirty], onlyFiles, isPlain }
     return out
+  }
+
+  /** A reading that began before a change was stored must not be remembered after it. */
+  private remembering(source: NodeSource): NodeSource {
+    return {
+      ...source,
+      node: async (id) => {
+        const { known } = this
+        const found = known.get(id) ?? (await source.node(id))
+        if (found === undefined || !isDirectory(found)) return found
+        if (known.size > knownMax) known.clear()
+        known.set(id, found)
+        return found
+      },
+    }
+  }
+
+  private forgetKnown(ids: readonly NodeId[]): void {
+    // Another map: whoever reads now remembers in the old one
+    const known = new Map(this.known)
+    for (const id of ids) known.delete(id)
+    this.known = known
   }
 
   stored(origins: readonly ChangeOrigin[]): void {
     const { waiting } = this
     this.waiting = undefined
     if (waiting === undefined) return
-    this.view.invalidate()
-    this.onDirt({ ...waiting, origins })
+    const { nodes, directories, onlyFiles, isPlain } = waiting
+    if (!onlyFiles) this.forgetKnown(nodes)
+    this.view.invalidate(onlyFiles)
+    this.onDirt({ nodes, directories, origins, isPlain })
   }
 
   /** Which parents are named by nodes but are no directories here. */
@@ -220,8 +282,12 @@ export class TreeIndex implements Projection<ShardDetail> {
     return out
   }
 
-  private async dirtyDirectories(changes: readonly NodeChange[]): Promise<Set<NodeId>> {
+  /** `hasRevived`: nodes lie in deleted or unknown directories, which show themselves for it elsewhere. */
+  private async dirtyDirectories(
+    changes: readonly NodeChange[],
+  ): Promise<{ readonly dirty: Set<NodeId>; readonly hasRevived: boolean }> {
     const dirty = new Set<NodeId>()
+    const spots = new Set<string>()
     const now = new Map(changes.map((change) => [change.id, change.now?.node]))
     for (const { id, before, now: indexed, isLocal } of changes) {
       if (before !== undefined) dirty.add(before.parent)
@@ -232,27 +298,37 @@ export class TreeIndex implements Projection<ShardDetail> {
       // Our own new directory is empty: whatever it merges with shows what it did before
       if (before === undefined && isLocal) continue
       // Directories of the same name are one entry: those that were, or become, one with it show other entries now
-      const spots = [before, indexed?.node].filter((spot) => spot !== undefined)
-      for (const { parent, name } of spots) {
-        for (const family of ['c', 'x']) {
-          const range = withPrefix(`${family}!${this.space}!${parent}/${name}/`)
-          // because: keys of this family end in a node id
-          for await (const key of this.store.keys(range)) dirty.add(key.slice(-16) as NodeId)
-        }
+      for (const { parent, name } of [before, indexed?.node].filter((spot) => spot !== undefined)) {
+        for (const family of this.markers.hasTombstones ? ['c', 'x'] : ['c'])
+          spots.add(`${family}!${this.space}!${parent}/${name}/`)
       }
     }
-    await this.addDeletedAncestors(dirty, now)
-    for (const id of dirty) if (this.markers.missing.has(id)) dirty.add(rootNodeId)
-    return dirty
+    await Promise.all([...spots].map((prefix) => this.addIdsAt(prefix, dirty)))
+    let hasRevived = this.markers.hasTombstones && (await this.addDeletedAncestors(dirty, now))
+    for (const id of dirty) {
+      if (!this.markers.missing.has(id)) continue
+      dirty.add(rootNodeId)
+      hasRevived = true
+    }
+    return { dirty, hasRevived }
+  }
+
+  private async addIdsAt(prefix: string, dirty: Set<NodeId>): Promise<void> {
+    // because: keys of this family end in a node id
+    for await (const key of this.store.keys(withPrefix(prefix))) dirty.add(key.slice(-16) as NodeId)
   }
 
   /** A deleted directory shows itself, or stops to, when something in it does. */
-  private async addDeletedAncestors(dirty: Set<NodeId>, now: ReadonlyMap<NodeId, unknown>): Promise<void> {
+  private async addDeletedAncestors(dirty: Set<NodeId>, now: ReadonlyMap<NodeId, unknown>): Promise<boolean> {
+    let hasAny = false
     for (const id of dirty) {
       // The set grows while it is walked: parents of deleted directories are looked at in turn
       if (id === rootNodeId || now.has(id)) continue
       const place = rows.decodePlace(await this.store.get(rows.placeKey(this.space, id)))
-      if (place?.letter === 't') dirty.add(place.parent)
+      if (place?.letter !== 't') continue
+      dirty.add(place.parent)
+      hasAny = true
     }
+    return hasAny
   }
 }

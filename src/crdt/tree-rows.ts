@@ -138,12 +138,22 @@ export async function recordsOfShard(
   return out
 }
 
-/** The nodes of a space, read from their rows. The two sets are read at each call: their owner keeps them current. */
-export function createRowSource(
-  store: Store,
-  space: SpaceId,
-  markers: { readonly missing: ReadonlySet<NodeId>; readonly detached: ReadonlySet<NodeId> },
-): NodeSource {
+/** What the owner of the rows keeps current: it is read at each call. */
+export interface RowMarkers {
+  readonly missing: ReadonlySet<NodeId>
+  readonly detached: ReadonlySet<NodeId>
+  /** There may be deleted directories. */
+  readonly hasTombstones: boolean
+}
+
+/** Whether the space has rows of deleted directories. */
+export async function hasTombstoneRows(store: Store, space: SpaceId): Promise<boolean> {
+  for await (const _key of store.keys({ ...withPrefix(`x!${space}!`), limit: 1 })) return true
+  return false
+}
+
+/** The nodes of a space, read from their rows. */
+export function createRowSource(store: Store, space: SpaceId, markers: RowMarkers): NodeSource {
   /** A damaged row reads as absent, and absent would mean deleted: such a reading counts as failed. */
   const whole = async <T>(read: () => Promise<T>): Promise<T> => {
     let isDamaged = false
@@ -174,7 +184,7 @@ export function createRowSource(
         return value === undefined ? undefined : indexedNode(splitRecords(value))?.node
       }),
     living: (parent, name) => listed('c', parent, name),
-    tombstones: (parent, name) => listed('x', parent, name),
+    tombstones: (parent, name) => (markers.hasTombstones ? listed('x', parent, name) : Promise.resolve([])),
     missingParents: () => Promise.resolve([...markers.missing]),
     detached: () => markers.detached,
   }

@@ -52,8 +52,8 @@ export interface TreeView {
   walk(): AsyncIterable<Entry>
   /** The directories that appear as one with this one, the one that stands for them first. */
   members(directory: NodeId): Promise<readonly NodeId[]>
-  /** Forgets what it has derived; to be called when directories have changed. */
-  invalidate(): void
+  /** Forgets what it has derived. @param onlyFiles no directory has come, gone, moved or been deleted. */
+  invalidate(onlyFiles?: boolean): void
 }
 
 const cacheMax = 10_000
@@ -66,14 +66,18 @@ class SourceTreeView implements TreeView {
   private readonly source: NodeSource
   private membersOf = new Map<NodeId, readonly NodeId[]>()
   private isVisible = new Map<NodeId, boolean>()
+  /** Something derived depends on whether anything lives in a deleted directory. */
+  private hasAskedForLife = false
 
   constructor(source: NodeSource) {
     this.source = source
   }
 
-  invalidate(): void {
+  invalidate(onlyFiles = false): void {
+    if (onlyFiles && !this.hasAskedForLife) return
     this.membersOf = new Map()
     this.isVisible = new Map()
+    this.hasAskedForLife = false
   }
 
   async children(directory: NodeId): Promise<readonly Entry[]> {
@@ -127,7 +131,8 @@ class SourceTreeView implements TreeView {
 
   async members(directory: NodeId): Promise<readonly NodeId[]> {
     if (directory === rootNodeId) return [rootNodeId]
-    const known = this.membersOf.get(directory)
+    const { membersOf } = this
+    const known = membersOf.get(directory)
     if (known !== undefined) return known
     const node = await this.source.node(directory)
     if (node === undefined || !isDirectory(node)) return []
@@ -137,8 +142,9 @@ class SourceTreeView implements TreeView {
     const [shown] = viewGroup(all)
     const members = shown !== undefined && isDirectory(shown.node) ? shown.nodes : []
     const out = members.includes(directory) ? members : [...members, directory]
-    if (this.membersOf.size > cacheMax) this.membersOf.clear()
-    this.membersOf.set(directory, out)
+    if (membersOf.size > cacheMax) membersOf.clear()
+    // Where all was forgotten meanwhile it is not taken for news
+    membersOf.set(directory, out)
     return out
   }
 
@@ -195,8 +201,10 @@ class SourceTreeView implements TreeView {
   }
 
   private async holdsLife(id: NodeId): Promise<boolean> {
-    const known = this.isVisible.get(id)
+    const { isVisible } = this
+    const known = isVisible.get(id)
     if (known !== undefined) return known
+    this.hasAskedForLife = true
     const detached = this.source.detached()
     const living = await this.source.living(id)
     let result = living.some((node) => !detached.has(node.id))
@@ -207,8 +215,8 @@ class SourceTreeView implements TreeView {
         break
       }
     }
-    if (this.isVisible.size > cacheMax) this.isVisible.clear()
-    this.isVisible.set(id, result)
+    if (isVisible.size > cacheMax) isVisible.clear()
+    isVisible.set(id, result)
     return result
   }
 

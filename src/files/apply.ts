@@ -8,16 +8,22 @@ import type { BlobHash } from '../blobs/hash.ts'
 import { isConflictName } from '../crdt/view.ts'
 import { type FileStat, type Filesystem, joinPath, parentOf, sameSignature } from './filesystem.ts'
 import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.ts'
-import { partsOfVersion, sameContent } from './folder-tree.ts'
+import { isOther, partsOfVersion, sameContent } from './folder-tree.ts'
 import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
+import { createSmallFiles, type SmallFiles, withThread } from './small-files.ts'
+import { modeFor, stage, type StagedContent } from './stage.ts'
 import type { KeptAbout, KeptCause, Versions } from './versions.ts'
 
 /** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
 export type Applied = { readonly rows: readonly RowChange[] } | 'changed' | 'blocked'
 
-/** A complete content: in memory, or the path of a staged file. Neither is fsynced. */
-export type StagedContent = Uint8Array | string
+/** A file that is new at its place, and its content. */
+export interface NewlyPlaced {
+  readonly seen: Seen
+  readonly entry: TreeEntry
+  readonly bytes: Uint8Array
+}
 
 /** What was placed and is not synced yet: files that are new, and directories whose entries changed. */
 export interface Touched {
@@ -28,8 +34,16 @@ export interface Touched {
 export interface Applier {
   makeDirectory(seen: Seen, entry: TreeEntry): Promise<Applied>
   makeSymlink(seen: Seen, entry: TreeEntry): Promise<Applied>
-  /** Puts the content at its place, over the recorded version if there is one. */
-  placeFile(seen: Seen, entry: TreeEntry, content: StagedContent): Promise<Applied>
+  /**
+   * Puts the content at its place, over the recorded version if there is one.
+   * @param isNoted it may get its name before it is durable (placing.ts), where nothing gives way to it.
+   */
+  placeFile(seen: Seen, entry: TreeEntry, content: StagedContent, isNoted?: boolean): Promise<Applied>
+  /**
+   * As placeFile for small files at places where nothing is recorded, many in one step; noted all (placing.ts).
+   * @returns the outcomes in their order.
+   */
+  placeNew(files: readonly NewlyPlaced[], signal: AbortSignal): Promise<readonly (Applied | SkeinError)[]>
   setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied>
   move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied>
   /**
@@ -39,10 +53,14 @@ export interface Applier {
    */
   park(seen: Seen, name: string, keep: (rows: readonly RowChange[]) => Promise<void>): Promise<Applied>
   trash(seen: Seen): Promise<Applied>
+  /** `take` takes what stands there away, and its row goes with it; with 'stays' it cannot. */
+  takeAway(seen: Seen, take: () => Promise<boolean | 'stays'>): Promise<Applied>
   /** What was changed since the last call and is not synced yet: files that are new, and directories. */
   takeTouched(): Touched
   /** Whether what stands there is just what was placed here: an event that tells of it tells nothing new. */
   isEcho(path: string): Promise<boolean>
+  /** Whether something was placed there a moment ago, whatever stands there now. */
+  wasPlaced(path: string): boolean
 }
 
 export function rowFor(
@@ -75,8 +93,9 @@ export function rowFor(
 /** Places whose own events are told apart; those of older ones only cost another look. */
 const placedMax = 4_096
 
-export function createApplier(filesystem: Filesystem, versions: Versions): Applier {
-  return new DiskApplier(filesystem, versions)
+/** @param threaded for many small files at once; without it they are placed right here. */
+export function createApplier(filesystem: Filesystem, versions: Versions, threaded?: SmallFiles): Applier {
+  return new DiskApplier(filesystem, versions, withThread(createSmallFiles(filesystem), threaded))
 }
 
 class DiskApplier implements Applier {
@@ -87,9 +106,13 @@ class DiskApplier implements Applier {
   /** What was placed lately, to tell the events of it from those of others. */
   private readonly placedStats = new Map<string, FileStat>()
 
-  constructor(filesystem: Filesystem, versions: Versions) {
+  private readonly small: SmallFiles
+  private stagings = 0
+
+  constructor(filesystem: Filesystem, versions: Versions, small: SmallFiles) {
     this.filesystem = filesystem
     this.versions = versions
+    this.small = small
   }
 
   async makeDirectory(seen: Seen, entry: TreeEntry): Promise<Applied> {
@@ -113,15 +136,15 @@ class DiskApplier implements Applier {
     return this.placed(seen, entry)
   }
 
-  async placeFile(seen: Seen, entry: TreeEntry, content: StagedContent): Promise<Applied> {
+  async placeFile(seen: Seen, entry: TreeEntry, content: StagedContent, isNoted = false): Promise<Applied> {
     const { filesystem } = this
-    const isNew = seen.row === undefined || seen.stat === undefined
+    const isLate = isNoted && isNewAt(seen)
     const stagedPath = await stage(filesystem, entry, seen.stat, content)
-    // What takes the place of a person's bytes is on the disk before they go; what is new follows in batches
-    if (!isNew) await filesystem.syncAll([stagedPath], [])
+    // On the disk before it has its name, and before a person's bytes go; of many that are new all together follow
+    if (!isLate) await filesystem.syncAll([stagedPath], [])
     const applied = await this.placeStaged(seen, entry, stagedPath)
     if (typeof applied !== 'object' && content instanceof Uint8Array) await filesystem.unlink(stagedPath)
-    else if (isNew) this.fresh.add(pathOfSeen(seen))
+    else if (isLate) this.fresh.add(pathOfSeen(seen))
     return applied
   }
 
@@ -134,7 +157,8 @@ class DiskApplier implements Applier {
       return this.placed(seen, entry)
     }
     const expected = seen.stat
-    const about = { ...aboutRow(seen.row, 'replaced'), by: partsOfVersion(entry.version).vector }
+    const cause = isOther(seen.row) ? 'damaged' : 'replaced'
+    const about = { ...aboutRow(seen.row, cause), by: partsOfVersion(entry.version).vector }
     const kept = await versions.keepLink(path, seen.row.hash, about)
     // Linking changed the ctime; all the rest must be as recorded
     const now = await filesystem.lstat(path)
@@ -151,10 +175,31 @@ class DiskApplier implements Applier {
     return this.placed(seen, entry)
   }
 
+  async placeNew(
+    files: readonly NewlyPlaced[],
+    signal: AbortSignal,
+  ): Promise<readonly (Applied | SkeinError)[]> {
+    const contents = files.map(({ seen, entry, bytes }) => ({
+      path: pathOfSeen(seen),
+      // Two of the same content may be on their way at once
+      staging: joinPath(stagingFolder, `${entry.hash ?? entry.nodeId}-${(++this.stagings).toString(36)}`),
+      bytes,
+      mode: modeFor(0o644, entry.executable),
+      mtimeNs: entry.mtimeNs,
+    }))
+    const placed = await this.small.place(contents, signal)
+    return files.map(({ seen, entry }, index) => {
+      const stat = placed[index]
+      if (stat === undefined || stat === 'blocked' || stat instanceof SkeinError) return stat ?? 'changed'
+      this.fresh.add(pathOfSeen(seen))
+      return this.placedAs(seen, entry, { stat, asLeft: entry })
+    })
+  }
+
   async setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied> {
     const mode = seen.stat?.mode ?? 0o644
     await this.filesystem.setMode(pathOfSeen(seen), modeFor(mode, entry.executable))
-    return this.placed(seen, entry, seen.stat)
+    return this.placed(seen, entry, seen.stat && { ...seen.stat, mode: undefined })
   }
 
   async move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied> {
@@ -181,7 +226,8 @@ class DiskApplier implements Applier {
     keep: (rows: readonly RowChange[]) => Promise<void>,
   ): Promise<Applied> {
     if (seen.row === undefined) return 'changed'
-    const diskName = `${parkedPrefix}${seen.row.nodeId}`
+    // Versions of one node may change places with each other: each gets a name of its own
+    const diskName = `${parkedPrefix}${seen.row.nodeId}-${seen.row.ino.toString(36)}`
     const to = joinPath(seen.parentPath, diskName)
     const { nodeId, isRacy } = seen.row
     const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
@@ -215,6 +261,18 @@ class DiskApplier implements Applier {
     }
   }
 
+  async takeAway(seen: Seen, take: () => Promise<boolean | 'stays'>): Promise<Applied> {
+    this.touched.add(seen.parentPath)
+    const taken = await take()
+    if (taken !== true) return taken === 'stays' ? 'blocked' : 'changed'
+    const { row, parentId, name } = seen
+    return { rows: row === undefined ? [] : [{ kind: 'forget', parentId, name, nodeId: row.nodeId }] }
+  }
+
+  wasPlaced(path: string): boolean {
+    return this.placedStats.has(path)
+  }
+
   async isEcho(path: string): Promise<boolean> {
     const placed = this.placedStats.get(path)
     if (placed === undefined) return false
@@ -243,8 +301,15 @@ class DiskApplier implements Applier {
   }
 
   private async placed(seen: Seen, entry: TreeEntry, asLeft: Written = entry): Promise<Applied> {
+    return this.placedAs(seen, entry, { stat: await this.statNow(pathOfSeen(seen)), asLeft })
+  }
+
+  private placedAs(
+    seen: Seen,
+    entry: TreeEntry,
+    { stat, asLeft }: { readonly stat: FileStat; readonly asLeft: Written },
+  ): Applied {
     this.touched.add(seen.parentPath)
-    const stat = await this.statNow(pathOfSeen(seen))
     const isRacy = entry.kind === 'file' && !isAsItWas(stat, asLeft)
     if (!isRacy) this.remember(pathOfSeen(seen), stat)
     return { rows: [{ kind: 'put', row: { ...rowFor(entry, seen.diskName, stat), isRacy } }] }
@@ -276,7 +341,7 @@ const aboutRow = (row: SyncedRow | undefined, cause: KeptCause): KeptAbout => ({
   version: row === undefined ? undefined : partsOfVersion(row.version).vector,
 })
 
-type Written = Pick<FileStat, 'size' | 'mtimeNs'>
+type Written = Pick<FileStat, 'size' | 'mtimeNs'> & { readonly mode?: number | undefined }
 
 /** Times are set as fractions of seconds in a double: about half a microsecond exact. */
 const setTimeErrorNs = 2_000n
@@ -284,38 +349,8 @@ const setTimeErrorNs = 2_000n
 /** False when somebody wrote to it between our step and the look after it: then the row must not vouch for its content. */
 function isAsItWas(now: FileStat, before: Written): boolean {
   const differenceNs = now.mtimeNs - before.mtimeNs
-  return now.size === before.size && differenceNs < setTimeErrorNs && -differenceNs < setTimeErrorNs
-}
-
-/** Whoever may read may execute; other bits stay as they are. */
-const modeFor = (mode: number, executable: boolean): number =>
-  executable ? mode | ((mode & 0o444) >> 2) : mode & ~0o111
-
-/** Content, mode and time. @returns the path of the staged file; only its name is missing. */
-async function stage(
-  filesystem: Filesystem,
-  entry: TreeEntry,
-  old: FileStat | undefined,
-  content: StagedContent,
-): Promise<string> {
-  const mode = modeFor(old?.kind === 'file' ? old.mode : 0o644, entry.executable)
-  if (typeof content !== 'string') {
-    const path = joinPath(stagingFolder, entry.hash ?? entry.nodeId)
-    const file = { mode, mtimeNs: entry.mtimeNs }
-    try {
-      await filesystem.createSmall(path, content, file)
-    } catch (error) {
-      if (!hasCode(error, 'file.exists')) throw error
-      // Left by a run that was cut off
-      await filesystem.unlink(path)
-      await filesystem.createSmall(path, content, file)
-    }
-    return path
-  }
-  await using file = await filesystem.open(content, 'write')
-  await file.setMode(mode)
-  await file.setModified(entry.mtimeNs)
-  return content
+  if (now.size !== before.size || now.mode !== (before.mode ?? now.mode)) return false
+  return differenceNs < setTimeErrorNs && -differenceNs < setTimeErrorNs
 }
 
 /** Somebody wrote through an open handle between the check and the rename: those bytes come back as a file of their own. */
@@ -329,6 +364,9 @@ async function rescueLateWrite(
   if (after === undefined || (after.size === before.size && after.mtimeNs === before.mtimeNs)) return
   await filesystem.link(kept, `${path} (edited while it was replaced ${after.ino.toString(36)})`)
 }
+
+/** Nothing that is recorded has to give way. */
+export const isNewAt = ({ row, stat }: Seen): boolean => row === undefined || stat === undefined
 
 /** True when a replacement needs no bytes. */
 export const needsOnlyMode = (row: SyncedRow, entry: TreeEntry): boolean =>

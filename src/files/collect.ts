@@ -41,42 +41,65 @@ export interface CollectOptions {
   breathe(): Promise<void>
 }
 
+/** Directories read at once: a look at one waits for the store several times, and the store answers many as fast as one. */
+const scansAtOnce = 16
+
 export async function collect(place: ScanPlace, options: CollectOptions): Promise<Collected> {
   const state = createState(place)
   const waiting = options.all ? [place.tree.rootId] : [...options.dirty]
-  for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+  while (waiting.length > 0) {
     await options.breathe()
-    const path = place.directories.pathOf(id)
-    if (path === undefined) {
-      // News of a directory that is shown as one with another: only that one stands on the disk
-      const head = await place.tree.headOf(id)
-      if (head !== id) waiting.push(head)
-      continue
-    }
-    if (state.scanned.has(id)) continue
-    const leftoverIn = place.directories.parentOfLeftover(id)
-    if (leftoverIn !== undefined) waiting.push(leftoverIn)
-    const stat = await place.filesystem.lstat(path)
-    if (stat?.kind !== 'directory') {
-      // Gone or replaced: that is for its parent to find out
-      const parentId = place.directories.idOf(parentOf(path))
-      if (path !== '' && parentId !== undefined) waiting.push(parentId)
-      // One that comes back may have the same inode, which the watch on the old one knows nothing of
-      place.watcher.remove(path)
-      state.gone.push(id)
-      continue
-    }
-    state.scanned.add(id)
-    for (const seen of await scanDirectory(place, id, path)) {
-      state.take(seen)
-      if (options.all && seen.row?.kind === 'directory' && seen.stat?.kind === 'directory')
-        waiting.push(seen.row.nodeId)
+    const ids = new Set(waiting.splice(0, scansAtOnce))
+    for (const { further, found } of await Promise.all([...ids].map((id) => scanKnown(place, state, id)))) {
+      for (const id of further) waiting.push(id)
+      for (const seen of found) {
+        state.take(seen)
+        if (options.all && seen.row?.kind === 'directory' && seen.stat?.kind === 'directory')
+          waiting.push(seen.row.nodeId)
+      }
     }
   }
   await expandAppeared(place, state, options)
   state.pair()
   await expandVanished(place, state, options)
   return state.result()
+}
+
+interface Scanned {
+  readonly found: readonly Seen[]
+  /** Other directories that are to be looked at for it. */
+  readonly further: readonly string[]
+}
+
+/** A directory that has a row, unless it was looked at before. */
+async function scanKnown(place: ScanPlace, state: State, id: string): Promise<Scanned> {
+  const path = place.directories.pathOf(id)
+  if (path === undefined) {
+    // News of a directory that is shown as one with another: only that one stands on the disk
+    const head = await place.tree.headOf(id)
+    return { found: [], further: head === id ? [] : [head] }
+  }
+  if (state.scanned.has(id)) return { found: [], further: [] }
+  const parents = [place.directories.parentOfLeftover(id), parentOfUnselected(place, id, path)]
+  const further = parents.filter((parent) => parent !== undefined)
+  const stat = await place.filesystem.lstat(path)
+  if (stat?.kind === 'directory') {
+    state.scanned.add(id)
+    return { found: await scanDirectory(place, id, path), further }
+  }
+  // Gone or replaced: that is for its parent to find out
+  const parentId = place.directories.idOf(parentOf(path))
+  if (path !== '' && parentId !== undefined) further.push(parentId)
+  // One that comes back may have the same inode, which the watch on the old one knows nothing of
+  place.watcher.remove(path)
+  state.gone.push(id)
+  return { found: [], further }
+}
+
+/** A directory that is not selected goes once it is empty: that is for its parent to find out. */
+function parentOfUnselected({ part, directories }: ScanPlace, id: string, path: string): string | undefined {
+  if (part.selection.isAll || path === '' || part.selection.selects(path, true)) return undefined
+  return directories.placeOf(id)?.parentId
 }
 
 type State = ReturnType<typeof createState>
@@ -101,6 +124,8 @@ function createState(place: ScanPlace) {
   }
   /** An inode that left one place and turned up at another was renamed. Content is compared before it is believed (ingest.ts). */
   const pair = (): void => {
+    if (place.part.isReadOnly) return
+    const fresh = new Set(newIds.values())
     const byInode = new Map(
       [...vanished.values()].map((seen) => [seen.row === undefined ? '' : inodeOf(seen.row), seen]),
     )
@@ -108,6 +133,8 @@ function createState(place: ScanPlace) {
       const from = to.stat === undefined ? undefined : byInode.get(inodeOf(to.stat))
       if (from?.row === undefined || from.row.kind !== to.stat?.kind || !vanished.has(pathOfSeen(from)))
         continue
+      // A directory that is new where nothing is selected is not sent: nothing can be moved into it for others
+      if (fresh.has(to.parentId) && !place.part.selection.selects(to.parentPath, true)) continue
       moves.push({ from, to })
       vanished.delete(pathOfSeen(from))
       appeared.delete(path)
@@ -140,22 +167,26 @@ const depthOf = (seen: Seen): number => pathOfSeen(seen).split('/').length
 
 /** New directories, to their bottom. */
 async function expandAppeared(place: ScanPlace, state: State, options: CollectOptions): Promise<void> {
-  const waiting = [...state.appeared.values()]
+  const waiting = [...state.appeared.values()].filter(({ stat }) => stat?.kind === 'directory')
   const goneInodes = new Set(
     [...state.vanished.values()].flatMap(({ row }) => (row?.kind === 'directory' ? [inodeOf(row)] : [])),
   )
-  for (let seen = waiting.shift(); seen !== undefined; seen = waiting.shift()) {
-    if (seen.stat?.kind !== 'directory') continue
-    await options.breathe()
+  const scan = async (seen: Seen): Promise<readonly Seen[]> => {
     const path = pathOfSeen(seen)
+    if (seen.stat === undefined || state.newIds.has(path)) return []
     // A renamed directory has rows already: pair first, walk it in the next pass
-    if (goneInodes.has(inodeOf(seen.stat)) || state.newIds.has(path)) continue
+    if (!place.part.isReadOnly && goneInodes.has(inodeOf(seen.stat))) return []
     const known = await knownHere(place, seen)
     const id = known ?? place.tree.newNodeId()
     state.newIds.set(path, id)
-    for (const inner of await scanDirectory(place, id, path, known === undefined)) {
+    return await scanDirectory(place, id, path, known === undefined)
+  }
+  while (waiting.length > 0) {
+    await options.breathe()
+    const found = await Promise.all(waiting.splice(0, scansAtOnce).map(scan))
+    for (const inner of found.flat()) {
       state.take(inner)
-      if (inner.row === undefined && inner.stat !== undefined) waiting.push(inner)
+      if (inner.row === undefined && inner.stat?.kind === 'directory') waiting.push(inner)
     }
   }
 }
@@ -177,7 +208,9 @@ async function expandVanished(place: ScanPlace, state: State, options: CollectOp
   const certain = new Set<Seen>()
   for (let seen = waiting.shift(); seen !== undefined; seen = waiting.shift()) {
     await options.breathe()
-    if (!certain.has(seen) && !options.isGoneForGood(seen)) {
+    // Where nothing is sent, nothing is deleted by it
+    const isCertain = certain.has(seen) || place.part.isReadOnly
+    if (!isCertain && !options.isGoneForGood(seen)) {
       state.vanished.delete(pathOfSeen(seen))
       state.held.push(seen)
       continue

@@ -12,7 +12,8 @@ import { SkeinError } from '../base/errors.ts'
 const O_PATH = 0x20_0000
 const { O_DIRECTORY, O_NOFOLLOW } = constants
 
-interface RootIdentity {
+/** Which directory it is, whatever path leads to it. */
+export interface RootIdentity {
   readonly dev: bigint
   readonly ino: bigint
 }
@@ -27,9 +28,10 @@ export interface ContainedRoot {
 /**
  * @param root absolute. The directory found at first use is the root for good: when another one appears there (disk
  * unmounted, folder replaced) every use throws `folder.missing`, so that nothing is ever written to the wrong place.
+ * @param expected the directory that it must be, where that is known before.
  */
-export function createContainedRoot(root: string): ContainedRoot {
-  let identity: RootIdentity | undefined
+export function createContainedRoot(root: string, expected?: RootIdentity): ContainedRoot {
+  let identity = expected
   const check = (found: RootIdentity): void => {
     identity ??= { dev: found.dev, ino: found.ino }
     if (identity.dev !== found.dev || identity.ino !== found.ino) throw rootMissing(root)

@@ -2,12 +2,10 @@
  * Turns what one pass collected into decisions: hashes what only content can tell, asks the planner about each place, and sorts
  * the answers into what goes into the document, what only touches the index, and what is to be done on the disk.
  */
-import { hasCode } from '../base/errors.ts'
 import { rowFor } from './apply.ts'
 import type { Collected, LocalMove } from './collect.ts'
-import { type Deletion, deletionAt, deletionOf, isLost } from './deletion.ts'
+import { type Deletion, deletionAt, deletionOf } from './deletion.ts'
 import type { DiskTask } from './disk-task.ts'
-import { isTorn } from './durability.ts'
 import { type FileStat, sameSignature } from './filesystem.ts'
 import {
   type EntryData,
@@ -19,21 +17,18 @@ import {
   type TreeEntry,
 } from './folder-tree.ts'
 import type { GoneHere } from './gone-here.ts'
-import type { Hasher } from './hasher.ts'
+import { giveUpLost } from './lost-versions.ts'
 import type { Merging } from './merging.ts'
+import { look, type Looked, lookAtAll, type LookPlace } from './look.ts'
 import { type Offering, offerNew } from './offer.ts'
 import { parkedPrefix } from './names.ts'
-import { type Action, type DiskState, planPlace } from './plan.ts'
-import { readData } from './read-data.ts'
+import { createPartPlanner } from './part-decide.ts'
+import type { Action } from './plan.ts'
 import { asOwnDirectory, rekeyedRows } from './rekeyed-directories.ts'
-import { findOwn, looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import { findOwn, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import type { Step } from './step.ts'
+import { findSwapped } from './swapped-versions.ts'
 import type { Transfers } from './transfers.ts'
-
-/** Changes and rows that belong together; parents first. */
-export interface Step {
-  readonly changes: readonly TreeChange[]
-  readonly rows: readonly RowChange[]
-}
 
 export interface Decisions {
   readonly steps: readonly Step[]
@@ -43,28 +38,10 @@ export interface Decisions {
   readonly again: readonly string[]
 }
 
-export interface DecidePlace extends ScanPlace, Offering {
+export interface DecidePlace extends ScanPlace, LookPlace, Offering {
   readonly goneHere: GoneHere
   readonly transfers: Transfers
-  readonly hasher: Hasher
   readonly merging: Pick<Merging, 'consider' | 'holds' | 'alsoIn'>
-  /** Wall clock, the disk's own: only to tell whether a file changed just now. */
-  nowMs(): number
-}
-
-/** A change this close to the look may be followed by another one with the same times. */
-const racyMs = 20
-const hashAtOnce = 4
-
-interface Looked {
-  readonly seen: Seen
-  readonly disk: DiskState
-  readonly stat: FileStat | undefined
-  readonly isRacy: boolean
-  /** Left short by a power cut (durability.ts). */
-  readonly isTorn?: boolean
-  /** Of a small file that was read. */
-  readonly bytes?: Uint8Array | undefined
 }
 
 export async function decide(
@@ -76,10 +53,15 @@ export async function decide(
   const deletions: Deletion[] = []
   const tasks: DiskTask[] = []
   const again: string[] = [...collected.again]
-  await place.merging.consider(conflictsIn(collected.places))
+  const parts = createPartPlanner(place)
+  await place.merging.consider(conflictsIn(await parts.selected(collected.places)))
   steps.push(...(await decideMoves(place, collected, again, signal)))
-  for (const looked of await lookAtAll(place, collected.places, signal)) {
+  const all = await lookAtAll(place, collected.places, signal)
+  const swapped = findSwapped(place.part.isReadOnly ? [] : all)
+  steps.push(...swapped.steps)
+  for (const looked of all) {
     const { seen, disk } = looked
+    if (swapped.places.has(seen)) continue
     if (looked.isTorn) {
       // Its bytes go to versions like any others; then its place is empty and is filled again
       tasks.push({ seen: { ...seen, stat: looked.stat }, action: { kind: 'trash' } })
@@ -95,25 +77,28 @@ export async function decide(
       own !== undefined &&
       isElsewhere &&
       (await place.tree.isPlacedHere(own.nodeId))
-    const planned = planPlace({ row: seen.row, disk, own, here: seen.here, isPlacedHere })
+    const planned = await parts.plan(looked, { row: seen.row, disk, own, here: seen.here, isPlacedHere })
     // Set aside in a ring of renames that has dissolved since: it goes back to its own name
     const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
     const meant: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
-    const action = asOwnDirectory(place, collected.newIds, looked, meant)
+    const action = parts.checked(asOwnDirectory(place, collected.newIds, looked, meant), looked)
     if (isDiskTask(action) && isHeld(place, seen)) {
       place.merging.alsoIn(seen.parentId, nodesOf(seen))
       continue
     }
     if (action.kind === 'materialise' && (await comesByMove(place, action.entry, again))) continue
-    if (action.kind === 'materialise' && isLost(place, action.entry)) {
-      deletions.push(deletionAt(place, seen, action.entry))
-    } else if (isDiskTask(action)) {
+    if (
+      !place.part.isReadOnly &&
+      (await giveUpLost(place, { ...seen, stat: looked.stat }, action, { deletions, steps }))
+    )
+      continue
+    if (isDiskTask(action)) {
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     } else if (action.kind === 'delete' && seen.row !== undefined) {
       deletions.push(deletionAt(place, seen, { nodeId: action.nodeId, version: seen.row.version }))
     } else {
       if (action.kind === 'forget' && seen.row !== undefined) {
-        place.goneHere.note(seen.row.nodeId, seen.row.version)
+        if (action.isOurs !== true) place.goneHere.note(seen.row.nodeId, seen.row.version)
         // Where the document has it now it was taken to come by a move: it is to be fetched there
         again.push(seen.parentId, ...(own === undefined ? [] : [own.parentId]))
       }
@@ -121,18 +106,28 @@ export async function decide(
       // and their rows, and with them the watches, begin anew
       if (action.kind === 'adopt' && seen.row !== undefined && action.entry.nodeId !== seen.row.nodeId) {
         const { directories } = place
-        again.push(...directories.below(seen.row.nodeId), ...directories.below(action.entry.nodeId))
+        if (seen.row.kind === 'directory') again.push(...directories.below(seen.row.nodeId))
+        if (action.entry.kind === 'directory') again.push(...directories.below(action.entry.nodeId))
       }
-      // Another directory stands here, unwatched so far: what its rows say went with the one before
-      if (seen.row?.kind === 'directory' && looked.stat !== undefined && seen.row.ino !== looked.stat.ino)
-        again.push(...place.directories.below(seen.row.nodeId))
+      if (isUnwatched(looked)) again.push(...place.directories.below(seen.row?.nodeId ?? ''))
+      // Others moved it meanwhile: with the new version it follows
+      if (action.kind === 'edit' && isElsewhere) again.push(seen.parentId)
       const step = await stepFor(place, looked, action, collected.newIds)
+      if (action.kind === 'recreate') again.push(...madeBy(step))
       if (step !== undefined) steps.push(step)
       await offerNew(place, action, looked.bytes)
     }
   }
   return { steps, deletions, tasks, again }
 }
+
+/** What came to the place of something else: nobody has looked into such a directory, and it is not watched yet. */
+const madeBy = (step: Step | undefined): readonly string[] =>
+  (step?.changes ?? []).flatMap((change) => (change.kind === 'create' ? [change.nodeId] : []))
+
+/** Another directory stands here, or the disk spells it in another way now: what was watched is not this path. */
+const isUnwatched = ({ seen: { row, diskName }, stat }: Looked): boolean =>
+  row?.kind === 'directory' && stat !== undefined && (row.ino !== stat.ino || row.diskName !== diskName)
 
 /** Between being made, or cut, and being written: as an empty version it would land in the versions of all devices. */
 const isJustEmptied = ({ disk, isRacy, seen }: Looked): boolean =>
@@ -146,7 +141,9 @@ const isDiskTask = (action: Action): action is DiskTask['action'] =>
   action.kind === 'materialise' ||
   action.kind === 'replace' ||
   action.kind === 'move' ||
-  action.kind === 'trash'
+  action.kind === 'trash' ||
+  action.kind === 'release' ||
+  action.kind === 'overrule'
 
 const conflictsIn = (places: readonly Seen[]): readonly string[] =>
   places.flatMap(({ here }) => (here?.isConflictCopy === true ? here.nodes : []))
@@ -170,7 +167,8 @@ async function comesByMove(place: ScanPlace, entry: TreeEntry, again: string[]):
   if (row === undefined || (row.parentId === entry.parentId && row.name === entry.name)) return false
   // A row of a directory that is gone: nothing is there to come
   if (place.directories.pathOf(row.parentId) === undefined) return false
-  again.push(row.parentId)
+  // Its own directory is being looked at: a move that is blocked there would go round and round
+  if (row.parentId !== entry.parentId) again.push(row.parentId)
   return true
 }
 
@@ -192,7 +190,7 @@ async function stepFor(
     stat === undefined ? [] : [writtenRow(change, { diskName, stat, isRacy })]
   const create = (data: EntryData): DataChange => {
     const nodeId = newIds.get(pathOfSeen(seen)) ?? place.tree.newNodeId()
-    return { kind: 'create', nodeId, parentId, name, data }
+    return { kind: 'create', nodeId, parentId, name, data, isFirst: seen.here === undefined }
   }
   switch (action.kind) {
     case 'forget':
@@ -229,6 +227,9 @@ async function stepFor(
     case 'move':
     case 'trash':
     case 'delete':
+    case 'keep':
+    case 'release':
+    case 'overrule':
       return undefined
   }
 }
@@ -279,7 +280,7 @@ async function decideMoves(
     const looked = await look(place, { ...move.to, row: undefined }, signal)
     if (looked?.disk.state === 'present' && looked.stat !== undefined) {
       const found = { data: looked.disk.data, stat: looked.stat, isRacy: looked.isRacy }
-      const isCopy = move.from.row !== undefined && (await isFurtherVersion(place, move.from.row))
+      const isCopy = move.from.row !== undefined && (await isCopyOfOthers(place, move.from, move.from.row))
       steps.push(...(isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)))
     }
     again.push(move.from.parentId, move.to.parentId)
@@ -293,10 +294,12 @@ interface FoundData {
   readonly isRacy: boolean
 }
 
-/** True for a concurrent version of a file that lost its name to the first one. */
-async function isFurtherVersion({ tree }: ScanPlace, { nodeId, version, kind }: SyncedRow): Promise<boolean> {
+/** True for one of several versions of a file that has lost its name, to the first of them or to something else. */
+async function isCopyOfOthers({ tree }: ScanPlace, { here }: Seen, row: SyncedRow): Promise<boolean> {
+  const { nodeId, version, kind } = row
   const [first, ...others] = kind === 'file' ? ((await tree.conflict(nodeId))?.versions ?? []) : []
-  return first?.version !== version && others.some((other) => other.version === version)
+  if (first?.version !== version) return others.some((other) => other.version === version)
+  return others.length > 0 && here?.nodeId === nodeId && here.isConflictCopy
 }
 
 /** Who gives a conflict copy a name of its own wants a file of its own: the one that keeps the name stays where it is. */
@@ -342,54 +345,4 @@ function decideMove(
   if (sameData(data, row)) return steps
   const edit = editOf(row, parentId, name, data)
   return [...steps, { changes: [edit], rows: [writtenRow(edit, { diskName, stat, isRacy })] }]
-}
-
-/** Looks at all, several hashes at once, in the order given. What cannot be read is a problem of its own and left out. */
-async function lookAtAll(
-  place: DecidePlace,
-  places: readonly Seen[],
-  signal: AbortSignal,
-): Promise<readonly Looked[]> {
-  const results: (Looked | undefined)[] = []
-  let next = 0
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < places.length; index = next++) {
-      const seen = places[index]
-      if (seen !== undefined) results[index] = await look(place, seen, signal)
-    }
-  }
-  await Promise.all(Array.from({ length: hashAtOnce }, lane))
-  return results.filter((looked) => looked !== undefined)
-}
-
-export async function look(place: DecidePlace, seen: Seen, signal: AbortSignal): Promise<Looked | undefined> {
-  const { row, stat } = seen
-  if (stat === undefined) return { seen, disk: { state: 'absent' }, stat, isRacy: false }
-  if (row !== undefined && looksSame(row, stat) === true)
-    return { seen, disk: { state: 'same' }, stat, isRacy: false }
-  const path = pathOfSeen(seen)
-  try {
-    // From before the read: what comes after it may take long, and the file may change in the moment it is read
-    const beforeMs = place.nowMs()
-    const found = await readData(place, path, stat, signal)
-    place.problems.clear(path)
-    const changedMs = Number(found.stat.mtimeNs / 1_000_000n)
-    const isNew = changedMs > beforeMs - racyMs && changedMs < place.nowMs() + racyMs
-    const isRacy = found.stat.kind === 'file' && isNew
-    const isSame = row !== undefined && sameData(row, found.data)
-    const placed = row ?? seen.here
-    return {
-      isTorn: !isSame && placed !== undefined && isTorn(found.stat, placed),
-      seen,
-      disk: isSame ? { state: 'same' } : { state: 'present', data: found.data },
-      stat: found.stat,
-      isRacy,
-      bytes: found.bytes,
-    }
-  } catch (error) {
-    signal.throwIfAborted()
-    // What vanished meanwhile was announced by its directory: no problem, only a matter of the next look
-    if (!hasCode(error, 'not.found')) place.problems.failed(path, error)
-    return undefined
-  }
 }

@@ -4,5 +4,8 @@ import type { Seen } from './scan.ts'
 
 export interface DiskTask {
   readonly seen: Seen
-  readonly action: Extract<Action, { kind: 'materialise' | 'replace' | 'move' | 'trash' }>
+  readonly action: Extract<
+    Action,
+    { kind: 'materialise' | 'replace' | 'move' | 'trash' | 'release' | 'overrule' }
+  >
 }

@@ -126,6 +126,15 @@ export const joinPath = (parent: string, name: string): string => (parent === ''
 export const isWithin = (path: string, ancestor: string): boolean =>
   ancestor === '' || path === ancestor || path.startsWith(`${ancestor}/`)
 
+/** Removes a file unless it is gone. */
+export async function removeIfThere(filesystem: Filesystem, path: string): Promise<void> {
+  try {
+    await filesystem.unlink(path)
+  } catch (error) {
+    if (!hasCode(error, 'not.found')) throw error
+  }
+}
+
 /** Makes a directory unless it is there. */
 export async function ensureDirectory(filesystem: Filesystem, path: string): Promise<void> {
   try {

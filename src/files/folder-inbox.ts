@@ -31,8 +31,12 @@ export interface Inbox {
 
 /** Directories of one round, beside those that changed on the disk: a rename on the disk is seen only with both its ends. */
 const newsAtOnce = 32
+/** The same of directories that are not on this disk: there is little to do about them, mostly they come with their parents. */
+const farNewsAtOnce = 1_024
 
-export function createInbox({ idOf, nearestOf }: Pick<Directories, 'idOf' | 'nearestOf'>): Inbox {
+type Places = Pick<Directories, 'idOf' | 'nearestOf' | 'pathOf'>
+
+export function createInbox({ idOf, nearestOf, pathOf }: Places): Inbox {
   let dirty = new Set<string>()
   const news = new Set<string>()
   const early = new Set<string>()
@@ -74,9 +78,9 @@ export function createInbox({ idOf, nearestOf }: Pick<Directories, 'idOf' | 'nea
     take() {
       for (const path of early) dirty.add(nearestOf(path))
       early.clear()
-      let left = newsAtOnce
+      let [left, farLeft] = [newsAtOnce, farNewsAtOnce]
       for (const id of news) {
-        if (!all && left-- === 0) break
+        if (!all && (pathOf(id) === undefined ? farLeft-- : left--) === 0) break
         dirty.add(id)
         news.delete(id)
       }
@@ -125,13 +129,14 @@ function createBell(hasWork: () => boolean): Pick<Inbox, 'poke' | 'wait'> & { wa
 }
 
 /** The disk speaks up: an event of what was placed here a moment ago says nothing new. */
-export function hintsFor(inbox: Inbox, applier: Pick<Applier, 'isEcho'>): WatchHints {
+export function hintsFor(inbox: Inbox, applier: Pick<Applier, 'isEcho' | 'wasPlaced'>): WatchHints {
   const look = async (path: string, name: string): Promise<void> => {
     if (!(await applier.isEcho(joinPath(path, name)))) inbox.addPath(path)
   }
   return {
     onDirty: (path, name) => (name === undefined ? inbox.addPath(path) : void look(path, name)),
     onSuspectAll: () => inbox.addAll(),
+    isLikelyOwn: (path, name) => applier.wasPlaced(joinPath(path, name)),
   }
 }
 

@@ -2,13 +2,14 @@
  * One round over the dirty parts of a folder: collect, decide, commit what the disk has to say, then do on the disk what
  * the document has to say. Rounds never overlap, so a round never meets its own half-done work.
  */
+import { assert } from '../base/assert.ts'
 import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { errorFields } from '../base/log.ts'
 import type { BaseFeeder } from './base-feeder.ts'
 import { blockedBy, type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
 import { collect, type Collected } from './collect.ts'
-import { decide, type DecidePlace, type Decisions, isHeld, look, type Step } from './decide.ts'
+import { decide, type DecidePlace, type Decisions, isHeld } from './decide.ts'
 import type { Deletion } from './deletion.ts'
 import { loadDirectories, type Totals } from './directories.ts'
 import { applyToDirectories, createNewlyGone } from './directory-rows.ts'
@@ -16,16 +17,20 @@ import type { DiskTask } from './disk-task.ts'
 import { sameSignature } from './filesystem.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
 import { createGoneHere } from './gone-here.ts'
+import { look, readAhead } from './look.ts'
 import { nextPart } from './offer.ts'
 import { planPlace } from './plan.ts'
+import { repairTask, repairTasks } from './repair.ts'
 import { withoutRekeyed } from './rekeyed-directories.ts'
-import { baseOfEdit, countRows, keyOfRow, placeOfRow, withoutOverruled } from './row-changes.ts'
+import { baseOfEdit, countRows, keyOfRow, withoutOverruled } from './row-changes.ts'
 import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
 import { findOwn, pathOfSeen, scanPlace, type Seen } from './scan.ts'
 import type { Settling } from './settling.ts'
+import type { Step } from './step.ts'
 import type { ReadyPlace } from './transfers.ts'
 
-export interface PassPlace extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush' | 'settled'> {
+export interface PassPlace
+  extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush' | 'settled' | 'noteFrom'> {
   readonly totals: Totals
   readonly bases: Pick<BaseFeeder, 'committed'>
   readonly settling: Settling
@@ -35,6 +40,8 @@ export interface PassOptions {
   readonly brake: BrakeOptions
   /** A place gone for less may still turn up elsewhere as a rename. */
   readonly deleteGraceMs: number
+  /** See CarryOutPlace. */
+  readonly noteFrom: number
 }
 
 export interface PassWork {
@@ -102,7 +109,8 @@ class FolderPasses implements Passes {
     this.newlyGone = createNewlyGone(place.directories)
     this.sliceStartMs = env.clock.monotonicMs()
     const settled = (): Promise<void> => this.flush().then(() => place.settling.drain())
-    this.outward = { ...place, record: (rows) => this.record(rows), flush: () => this.flush(), settled }
+    const record = (rows: readonly RowChange[]): void => this.record(rows)
+    this.outward = { ...place, ...options, record, flush: () => this.flush(), settled }
     place.settling.begin((rows) => this.store([], rows))
   }
 
@@ -149,12 +157,14 @@ class FolderPasses implements Passes {
     const decisions = await this.decideAll(collected, signal)
     await this.commitDeletions(decisions.deletions)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
-    const wanted = decisions.tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
+    const tasks = [...decisions.tasks, ...(await repairTasks(place))]
+    for (const task of tasks) this.plannedAt.set(task, this.roundStamp)
+    const wanted = tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
     place.transfers.retain(collected.scanned, new Set(wanted))
-    const carried = await carryOut(this.outward, decisions.tasks)
+    const carried = await carryOut(this.outward, tasks, signal)
     const filled = await this.fillReady(work.ready, signal)
     this.forgetReturned(collected)
-    const done = decisions.steps + decisions.tasks.length + work.ready.length
+    const done = decisions.steps + tasks.length + work.ready.length
     return {
       again: decisions.again,
       news: [...carried.again, ...filled.again],
@@ -176,26 +186,26 @@ class FolderPasses implements Passes {
     const [deletions, tasks, again]: [Deletion[], DiskTask[], string[]] = [[], [], []]
     let steps = 0
     let index = 0
+    // What was read for a round that broke off is no longer what stands there
+    this.place.hasher.forget()
+    readAhead(this.place, nextPart(collected.places, 0), signal)
     do {
       const places = nextPart(collected.places, index)
       const isFirst = index === 0
       index += places.length
-      const part = {
-        ...collected,
-        places,
-        moves: isFirst ? collected.moves : [],
-        again: isFirst ? collected.again : [],
-      }
+      // While this part is decided and committed the next one is read
+      readAhead(this.place, nextPart(collected.places, index), signal)
+      const part = { ...collected, places, ...(!isFirst && { moves: [], again: [] }) }
       const decided = await decide(this.place, part, signal)
       // Contents ahead of the records that name them
       await this.place.push?.room(signal)
       await this.commitSteps(decided.steps)
       steps += decided.steps.length
-      for (const task of decided.tasks) this.plannedAt.set(task, this.roundStamp)
       for (const deletion of decided.deletions) deletions.push(deletion)
       for (const task of decided.tasks) tasks.push(task)
       for (const id of decided.again) again.push(id)
     } while (index < collected.places.length)
+    this.place.hasher.forget()
     return { steps, deletions, tasks, again }
   }
 
@@ -212,7 +222,7 @@ class FolderPasses implements Passes {
         if (!(await this.isFilled(waiting))) again.push(waiting.parentId)
         continue
       }
-      const planned = await this.stillPlanned(waiting)
+      const planned = (await this.stillPlanned(waiting)) ?? (await repairTask(place, waiting))
       if (planned !== undefined) {
         tasks.push(planned)
         continue
@@ -231,7 +241,7 @@ class FolderPasses implements Passes {
       }
       tasks.push({ seen: { ...seen, stat: looked.stat }, action })
     }
-    const carried = await carryOut(this.outward, tasks)
+    const carried = await carryOut(this.outward, tasks, signal)
     for (const { hash } of ready) await place.transfers.discard(hash)
     return { ...carried, again: [...carried.again, ...again] }
   }
@@ -318,6 +328,7 @@ class FolderPasses implements Passes {
     this.recorded.push(...rows)
     this.note(rows.map(keyOfRow))
     for (const change of rows) applyToDirectories(this.place, change)
+    this.place.damage.recorded(rows)
   }
 
   private async flush(): Promise<void> {
@@ -360,7 +371,8 @@ class FolderPasses implements Passes {
 
   private async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     if (changes.length === 0 && rows.length === 0) return
-    const { settling } = this.place
+    const { settling, part } = this.place
+    assert(changes.length === 0 || !part.isReadOnly, 'a folder that only receives tells nothing')
     // What others are not told of need not wait: it goes behind what waits already
     if (changes.length === 0 && settling.pending > 0)
       return settling.add(rows, { files: [], directories: [] })
@@ -372,8 +384,7 @@ class FolderPasses implements Passes {
     const { stored } = this.place.settling
     const settled = withoutOverruled(rows)
     this.note(settled.map(keyOfRow))
-    const rowsBefore = await stored.rowsAt(settled.map(placeOfRow))
-    await stored.commit(changes, settled)
+    const rowsBefore = await stored.commit(changes, settled)
     // Counted once it is stored: a commit that failed changed nothing
     const replaced = countRows(this.place.totals, settled, rowsBefore)
     const put = settled.flatMap((change) => (change.kind === 'put' ? [change.row] : []))

@@ -15,6 +15,10 @@ export interface FolderStatus {
   readonly problems: readonly Problem[]
   /** Deletions that wait for a person: `allowDeletions` or `undoDeletions`. */
   readonly heldDeletions: number
+  /** Changes on this disk that nobody is told of: this device only receives, or did not select the place. */
+  readonly localChanges: number
+  /** Contents that are not selected here and stay until another device is known to hold them. */
+  readonly unreleased: number
   readonly stoppedBy: ProblemText | undefined
   readonly watching: { readonly native: number; readonly polled: number }
   /** Rounds that changed something, ever: stands still when in sync. */

@@ -5,6 +5,7 @@
  * The synced tree is keyed by (parent node, name), not by path: renaming a directory rewrites one row, not a million.
  */
 import type { BlobHash } from '../blobs/hash.ts'
+import type { Intents } from '../crdt/intents.ts'
 
 export type EntryKind = 'file' | 'directory' | 'symlink'
 
@@ -60,6 +61,8 @@ export type TreeChange =
       readonly parentId: string
       readonly name: string
       readonly data: EntryData
+      /** The document showed nothing at this place: for what it shows at others nothing follows. */
+      readonly isFirst?: boolean
     }
   /** A new version made from `base`; brings the node back at (parentId, name) when it was deleted meanwhile. */
   | {
@@ -92,6 +95,12 @@ export type TreeChange =
     }
   /** Deletes the version `base` and what it supersedes, nothing newer. */
   | { readonly kind: 'delete'; readonly nodeId: string; readonly base: string }
+
+/**
+ * Who changed the tree: other devices; this one; this one by a commit that only recorded what had come to stand on the disk,
+ * rows included, and that nothing follows from.
+ */
+export type ChangedBy = 'others' | 'self' | 'recording'
 
 export type RowChange =
   /** `writtenBy`, a change of the same commit: the row takes the version that it writes. */
@@ -131,6 +140,8 @@ export interface Conflict {
 export interface FolderTree {
   /** Node id of the root directory. Its row has parent '' and name '', and the folder's marker as target. */
   readonly rootId: string
+  /** Notes of what is done on the disk and not durable yet (placing.ts). */
+  readonly intents: Intents
   newNodeId(): string
   /** Visible entries below a directory. Names are unique and valid (names.ts). */
   children(parentId: string): Promise<readonly TreeEntry[]>
@@ -142,6 +153,8 @@ export interface FolderTree {
   headOf(directoryId: string): Promise<string>
   /** True when this device was the last that gave the node its parent and name: nobody else moved it since. */
   isPlacedHere(nodeId: string): Promise<boolean>
+  /** True when this device wrote that version, or one of those it was merged from. */
+  isWrittenHere(nodeId: string, version: string): Promise<boolean>
   /** Undefined for what is no file or has one content only. */
   conflict(nodeId: string): Promise<Conflict | undefined>
   /** Places on this disk whose names are those of conflict copies. */
@@ -156,11 +169,14 @@ export interface FolderTree {
   rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]>
   /**
    * One atomic batch: changes to the document and rows of the index. When it resolves it survives the death of the process.
-   * Puts and forgets apply in order.
+   * Puts and forgets apply in order. @returns the rows that stood at the places of `rows` before.
    */
-  commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void>
-  /** Called with the directories (node ids) whose visible children changed, by others or (`isOwn`) by ourselves. */
-  onChanged(listener: (parentIds: readonly string[], isOwn: boolean) => void): Disposable
+  commit(
+    changes: readonly TreeChange[],
+    rows: readonly RowChange[],
+  ): Promise<readonly (SyncedRow | undefined)[]>
+  /** Called with the directories (node ids) whose visible children changed. */
+  onChanged(listener: (parentIds: readonly string[], by: ChangedBy) => void): Disposable
 }
 
 /**
@@ -177,6 +193,12 @@ export function partsOfVersion(version: string): {
 } {
   const [vector = '', hash] = version.split('#')
   return { vector, hash }
+}
+
+/** The row says that other bytes stand there than those of its version: the disk has damaged them (repair.ts). */
+export function isOther({ version, hash }: Pick<SyncedRow, 'version' | 'hash'>): boolean {
+  const known = partsOfVersion(version).hash
+  return known !== undefined && known !== hash
 }
 
 export const rowKey = (parentId: string, name: string): string => `${parentId}/${name}`

@@ -17,6 +17,8 @@ import { type BaseKeep, createBaseKeep } from './base-keep.ts'
 import { createDirectories, loadDirectories } from './directories.ts'
 import { arrivalsFor, createInbox, hintsFor } from './folder-inbox.ts'
 import { createPasses } from './folder-pass.ts'
+import { defaultFolderOptions, type FolderOptions } from './folder-options.ts'
+import { createFolderPart, type FolderPart, withoutMerging } from './folder-part.ts'
 import type { FolderParts } from './folder-parts.ts'
 import type { FolderState, FolderStatus } from './folder-status.ts'
 import { createHasher } from './hasher.ts'
@@ -26,20 +28,11 @@ import { createMergeWorkers } from './merge-workers.ts'
 import { createMerging, type Merging, type MergeWait } from './merging.ts'
 import { createProblems, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
-import { type BrakeOptions, defaultBrake } from './safety.ts'
+import { type Scrub, startScrub } from './scrub.ts'
 import { createSettling } from './settling.ts'
 import { createTransfers } from './transfers.ts'
 import { createVersions, type Versions } from './versions.ts'
 import { createWatcher } from './watch.ts'
-
-export interface FolderOptions {
-  readonly brake?: BrakeOptions
-  readonly deleteGraceMs?: number
-  /** Hints within this belong to one round. */
-  readonly coalesceMs?: number
-  /** Everything is looked at again this often, whatever the watches said. */
-  readonly sweepMs?: number
-}
 
 export interface FolderEvents {
   statusChanged: FolderStatus
@@ -48,6 +41,8 @@ export interface FolderEvents {
 export interface Folder extends AsyncDisposable, Events<FolderEvents> {
   readonly spaceId: SpaceId
   readonly versions: Versions
+  readonly part: FolderPart
+  readonly scrub: Scrub
   status(): FolderStatus
   pause(): void
   resume(): void
@@ -78,6 +73,8 @@ export function createFolder(env: Env, parts: FolderParts, options: FolderOption
 class SharedFolder implements Folder {
   readonly spaceId: SpaceId
   readonly versions: Versions
+  readonly part: FolderPart
+  readonly scrub: Scrub
   private readonly env: Env
   private readonly parts: FolderParts
   private readonly settings: Required<FolderOptions>
@@ -113,7 +110,7 @@ class SharedFolder implements Folder {
     const { tree } = this.settling
     this.parts = { ...parts, tree }
     this.spaceId = spaceId
-    this.settings = { deleteGraceMs: 300, coalesceMs: 10, sweepMs: 600_000, brake: defaultBrake, ...options }
+    this.settings = { ...defaultFolderOptions, ...options }
     this.scope = createScope(env, `folder ${spaceId}`)
     this.scope.own(this.settling)
     this.events = createEmitter<FolderEvents>(env.log)
@@ -122,31 +119,23 @@ class SharedFolder implements Folder {
     this.guard = createRootGuard({ tree, filesystem, random: env.random, spaceId })
     this.ignore = createIgnoreReader(filesystem, () => this.inbox.addAll())
     this.inbox = createInbox(this.directories)
-    const { directories, problems, totals, inbox } = this
-    const applier = createApplier(filesystem, this.versions)
+    const { directories, problems, totals, inbox, versions } = this
+    const isDamaged = (id: string, name: string): boolean => this.scrub.damage.at(id, name) !== undefined
+    const whole = { ...parts, directories, versions, inbox, isDamaged }
+    this.part = this.scope.own(createFolderPart(env, whole))
+    const applier = createApplier(filesystem, this.versions, parts.workers?.small)
     this.watcher = this.scope.own(createWatcher(env, filesystem, hintsFor(inbox, applier)))
     const isCurrent = async (hash: BlobHash): Promise<boolean> => (await tree.rowsWithHash(hash)).length > 0
     this.keep = this.scope.own(createBaseKeep(this.env, filesystem, { isCurrent }))
-    const { keep, versions } = this
+    const { keep } = this
     const kept = (hash: BlobHash): Promise<Uint8Array | undefined> => keep.read(hash)
-    const sources = {
-      tree,
-      filesystem,
-      directories,
-      versions,
-      kept,
-      fetch: parts.fetch,
-      fetchSmall: parts.fetchSmall,
-      partial: parts.partial,
-      workers: parts.workers,
-      pushed: parts.push,
-    }
+    const sources = { ...parts, tree, directories, versions, kept, pushed: parts.push }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivalsFor(inbox)))
-    if (parts.workers !== undefined) this.scope.own(parts.workers)
-    if (parts.push !== undefined) this.scope.own(parts.push)
+    for (const owned of [parts.workers, parts.push]) if (owned !== undefined) this.scope.own(owned)
     this.merging = this.openMerging()
     const isBusy = (): boolean => this.state !== 'in-sync' && this.state !== 'waiting'
     const bases = createBaseFeeder(this.env, { tree, filesystem, directories, keep, isBusy })
+    this.scrub = startScrub(env, this.scope, { ...parts, tree, directories, totals, isBusy, inbox })
     const { watcher, transfers, merging } = this
     const shared = {
       ignore: this.ignore.rules,
@@ -160,10 +149,13 @@ class SharedFolder implements Folder {
       applier,
       transfers,
       totals,
-      merging,
+      part: this.part,
+      merging: this.part.isReadOnly || this.part.isSendOnly ? withoutMerging : merging,
       bases,
       push: parts.push,
       settling: this.settling,
+      placing: this.settling.placing,
+      damage: this.scrub.damage,
     }
     this.passes = createPasses(env, shared, this.settings)
     this.start(bases)
@@ -189,10 +181,10 @@ class SharedFolder implements Folder {
   private start(bases: BaseFeeder): void {
     const { inbox } = this
     this.scope.own(
-      this.parts.tree.onChanged((parentIds, isOwn) => {
+      this.parts.tree.onChanged((parentIds, by) => {
         this.passes.changed(parentIds)
-        if (isOwn) inbox.add(parentIds)
-        else inbox.addUrgent(parentIds)
+        if (by === 'self') inbox.add(parentIds)
+        else if (by === 'others') inbox.addUrgent(parentIds)
       }),
     )
     this.scope.spawn('bases', (signal) => bases.run(signal))
@@ -210,8 +202,10 @@ class SharedFolder implements Folder {
       bytes: this.totals.bytes,
       directories: this.directories.count,
       transfers: this.transfers.progress,
-      problems: [...this.problems.list(), ...this.transfers.problems()],
+      problems: [...this.problems.list(), ...this.transfers.problems(), ...this.scrub.problems()],
       heldDeletions: this.passes.heldDeletions,
+      localChanges: this.part.changes.count,
+      unreleased: this.part.releases.waiting,
       stoppedBy: this.stoppedBy,
       watching: { native: this.watcher.watched, polled: this.watcher.polled },
       rounds: this.rounds,
@@ -236,6 +230,7 @@ class SharedFolder implements Folder {
   retry(): void {
     this.transfers.retry()
     this.merging.retry()
+    this.part.releases.retry()
   }
 
   allowDeletions(): void {
@@ -275,7 +270,6 @@ class SharedFolder implements Folder {
 
   private async loop(signal: AbortSignal): Promise<void> {
     await this.load(signal)
-    this.inbox.addAll()
     for (;;) {
       await this.inbox.wait(signal, this.isPaused)
       await this.gather(signal)
@@ -290,7 +284,9 @@ class SharedFolder implements Folder {
     for (;;) {
       try {
         Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
-        return
+        await this.settling.placing.load()
+        await this.scrub.damage.load()
+        return this.inbox.addAll()
       } catch (error) {
         signal.throwIfAborted()
         await this.stop(error, signal)
@@ -319,6 +315,7 @@ class SharedFolder implements Folder {
 
   private async round(signal: AbortSignal): Promise<void> {
     const work = this.inbox.take()
+    this.part.reverting.begin(work.all)
     try {
       await this.guard.check()
       await this.ignore.refresh()
@@ -327,7 +324,8 @@ class SharedFolder implements Folder {
       if (this.undo !== undefined) await this.passes.undoDeletions()
       this.undo?.resolve()
       this.undo = undefined
-      const result = await this.passes.run(work, signal)
+      const result = await this.guard.during(() => this.passes.run(work, signal))
+      this.part.reverting.end()
       this.problems.prune((directory) => this.directories.idOf(directory) !== undefined)
       if (result.didWork) this.rounds++
       // It may have come from another device in this very round: the disk does not tell us of what we placed ourselves
@@ -372,8 +370,10 @@ class SharedFolder implements Folder {
   private async tidyOnce(): Promise<void> {
     if (this.isSwept || this.inbox.hasWork) return
     this.isSwept = true
+    if (this.problems.list().length === 0) this.settling.placing.forgetLeft()
     await this.transfers.sweep()
     await this.versions.expire()
+    await this.part.released.expire()
   }
 
   private async sweep(signal: AbortSignal): Promise<void> {

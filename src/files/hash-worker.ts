@@ -19,14 +19,20 @@ import { createBlockListBuilder, decodeBlockList } from '../blobs/block-list.ts'
 import { matchBlocks, type OldContent, type TakeBlock } from '../blobs/block-match.ts'
 import { createBlobHasher } from '../blobs/hash.ts'
 import type { Range } from '../blobs/range-download.ts'
-import { createContainedRoot } from './contained-path.ts'
-import type { FileJob, FileJobResult } from './hash-workers.ts'
+import { createContainedRoot, type RootIdentity } from './contained-path.ts'
+import type { FileJob, FileJobResult, JobMessage } from './hash-workers.ts'
+import { createNodeFilesystem } from './node-filesystem.ts'
+import { createSmallFiles } from './small-files.ts'
+import { packPlaced, packRead, unpackPlaced } from './small-files-wire.ts'
 
-const port = parentPort
-assert(port !== null, 'runs as a worker thread')
+assert(parentPort !== null, 'runs as a worker thread')
+const answers = parentPort
 // because: hash-workers.ts starts it with exactly this
 const { root } = workerData as { readonly root: string }
-const contained = createContainedRoot(root)
+let home: RootIdentity | undefined
+let contained = createContainedRoot(root)
+let small = createSmallFiles(createNodeFilesystem(root))
+const noAbort = new AbortController().signal
 /** Whole blocks of every length fit into it. */
 const buffer = new Uint8Array(1024 * 1024)
 /** What an old content is looked at through. */
@@ -150,7 +156,7 @@ function createRunWriter(handle: number): {
   }
 }
 
-function work(job: FileJob): FileJobResult {
+async function work(job: FileJob): Promise<FileJobResult> {
   switch (job.kind) {
     case 'hash':
       return hashFile(job.path, job.withList)
@@ -158,15 +164,31 @@ function work(job: FileJob): FileJobResult {
       return copyFile(job.path, job.to)
     case 'assemble':
       return assemble(job)
+    case 'read':
+      return { read: packRead(await small.read(job.paths, job.maxBytes, noAbort)) }
+    case 'place':
+      return { placed: packPlaced(await small.place(unpackPlaced(job.files), noAbort)) }
   }
 }
 
-port.on('message', ({ id, job }: { readonly id: number; readonly job: FileJob }) => {
+/** The directory that the folder means: another one in its place is neither read nor written. */
+function workIn(next: RootIdentity): void {
+  if (home?.dev === next.dev && home.ino === next.ino) return
+  home = next
+  contained = createContainedRoot(root, next)
+  small = createSmallFiles(createNodeFilesystem(root, next))
+}
+
+async function answer({ id, job, root: meant }: JobMessage): Promise<void> {
   try {
-    const result = work(job)
-    port.postMessage({ id, result }, result.list === undefined ? [] : [result.list.buffer])
+    workIn(meant)
+    const result = await work(job)
+    const moved = [result.list?.buffer, result.read?.contents.buffer].filter((one) => one !== undefined)
+    answers.postMessage({ id, result }, moved)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    port.postMessage({ id, code, text: error instanceof Error ? error.message : String(error) })
+    answers.postMessage({ id, code, text: error instanceof Error ? error.message : String(error) })
   }
-})
+}
+
+answers.on('message', (message: JobMessage) => void answer(message))

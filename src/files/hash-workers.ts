@@ -8,10 +8,23 @@ import { errorCodes, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { Range } from '../blobs/range-download.ts'
+import type { RootIdentity } from './contained-path.ts'
+import type { Filesystem } from './filesystem.ts'
 import { filesystemError } from './filesystem-error.ts'
+import type { SmallFiles } from './small-files.ts'
+import {
+  type PackedContents,
+  type PackedPlaced,
+  type PackedRead,
+  packContents,
+  unpackPlacements,
+  unpackRead,
+} from './small-files-wire.ts'
 
 export interface HashWorkers extends AsyncDisposable {
   hash(path: string, signal: AbortSignal): Promise<BlobHash>
+  /** The same for a file that nobody changed: no list is made for a delta to come. */
+  check(path: string, signal: AbortSignal): Promise<BlobHash>
   /** The block list (blobs/block-list.ts) of what has this hash, made from the file at `path`. @throws `file.changed`. */
   blockList(path: string, hash: BlobHash, signal: AbortSignal): Promise<Uint8Array>
   /** Makes `to` a copy, sharing blocks with the original where the disk can. @returns the hash of the copy. @throws `file.exists`. */
@@ -21,6 +34,8 @@ export interface HashWorkers extends AsyncDisposable {
    * rest. @returns what is missing. @throws `codec.invalid` for a bad list, `file.exists`.
    */
   assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]>
+  /** Many small files at a time. */
+  readonly small: SmallFiles
 }
 
 export interface Assembling {
@@ -33,11 +48,27 @@ export type FileJob =
   | { readonly kind: 'hash'; readonly path: string; readonly withList: boolean }
   | { readonly kind: 'copy'; readonly path: string; readonly to: string }
   | ({ readonly kind: 'assemble'; readonly path: string } & Assembling)
+  | {
+      readonly kind: 'read'
+      readonly path: string
+      readonly paths: readonly string[]
+      readonly maxBytes: number
+    }
+  | { readonly kind: 'place'; readonly path: string; readonly files: PackedContents }
+
+export interface JobMessage {
+  readonly id: number
+  readonly job: FileJob
+  /** The directory that the folder's own disk works in. */
+  readonly root: RootIdentity
+}
 
 export interface FileJobResult {
   readonly hash?: BlobHash
   readonly list?: Uint8Array<ArrayBuffer> | undefined
   readonly missing?: readonly Range[]
+  readonly read?: PackedRead
+  readonly placed?: PackedPlaced
 }
 
 interface Pending {
@@ -66,8 +97,9 @@ const listsKept = 4
 /** Paths whose hash was asked for before: the next time it is an edit, and a list will be wanted. */
 const pathsKept = 256
 
-export function createHashWorkers(root: string): HashWorkers {
-  return new ThreadPool(root)
+/** @param disk the folder's own: threads work in the directory that it works in, and in no other. */
+export function createHashWorkers(root: string, disk: Pick<Filesystem, 'lstat'>): HashWorkers {
+  return new ThreadPool(root, disk)
 }
 
 class ThreadPool implements HashWorkers {
@@ -77,9 +109,25 @@ class ThreadPool implements HashWorkers {
   private readonly hashedBefore = new Set<string>()
   private lastId = 0
   private isDisposed = false
+  readonly small: SmallFiles
 
-  constructor(root: string) {
+  private readonly disk: Pick<Filesystem, 'lstat'>
+
+  constructor(root: string, disk: Pick<Filesystem, 'lstat'>) {
     this.root = root
+    this.disk = disk
+    this.small = {
+      read: async (paths, maxBytes, signal) => {
+        const { read } = await this.run({ kind: 'read', path: '', paths, maxBytes }, signal)
+        return read === undefined ? [] : unpackRead(read)
+      },
+      place: async (files, signal) => {
+        const packed = packContents(files)
+        const job: FileJob = { kind: 'place', path: '', files: packed }
+        const { placed } = await this.run(job, signal, [packed.contents.buffer])
+        return placed === undefined ? [] : unpackPlacements(placed)
+      },
+    }
   }
 
   async hash(path: string, signal: AbortSignal): Promise<BlobHash> {
@@ -90,6 +138,12 @@ class ThreadPool implements HashWorkers {
     if (hash === undefined) throw new SkeinError('internal', 'the hashing thread gave no hash')
     remember(this.hashedBefore, path)
     if (list !== undefined) this.keep(hash, list)
+    return hash
+  }
+
+  async check(path: string, signal: AbortSignal): Promise<BlobHash> {
+    const { hash } = await this.run({ kind: 'hash', path, withList: false }, signal)
+    if (hash === undefined) throw new SkeinError('internal', 'the hashing thread gave no hash')
     return hash
   }
 
@@ -128,15 +182,23 @@ class ThreadPool implements HashWorkers {
     if (this.lists.size > listsKept && oldest !== undefined) this.lists.delete(oldest)
   }
 
-  private async run(job: FileJob, signal: AbortSignal): Promise<FileJobResult> {
-    if (this.isDisposed) throw new SkeinError('cancelled', 'hashing has ended')
+  private async run(
+    job: FileJob,
+    signal: AbortSignal,
+    moved: readonly ArrayBuffer[] = [],
+  ): Promise<FileJobResult> {
     if (signal.aborted) throw abortReason(signal)
+    const stat = await this.disk.lstat('')
+    if (stat === undefined) throw new SkeinError('folder.missing', `the folder ${this.root} is gone`)
+    if (this.isDisposed) throw new SkeinError('cancelled', 'hashing has ended')
+    const { dev, ino } = stat
     const thread = this.idlest()
     const id = ++this.lastId
     const pending = { path: job.path, done: Promise.withResolvers<FileJobResult>() }
     thread.jobs.set(id, pending)
     thread.worker.ref()
-    thread.worker.postMessage({ id, job })
+    const message: JobMessage = { id, job, root: { dev, ino } }
+    thread.worker.postMessage(message, moved)
     const onAbort = (): void => pending.done.reject(abortReason(signal))
     signal.addEventListener('abort', onAbort, { once: true })
     try {

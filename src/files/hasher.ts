@@ -8,6 +8,7 @@ import { SkeinError } from '../base/errors.ts'
 import { type BlobHash, createBlobHasher, hashOf } from '../blobs/hash.ts'
 import { type FileStat, type Filesystem, sameSignature } from './filesystem.ts'
 import type { HashWorkers } from './hash-workers.ts'
+import { isForThread, type SmallFiles } from './small-files.ts'
 
 export interface Hashed {
   readonly hash: BlobHash
@@ -15,15 +16,25 @@ export interface Hashed {
   readonly stat: FileStat
   /** All of it, where it was read in one step. */
   readonly bytes?: Uint8Array
+  /** Wall clock before it was read, where that was long before it was asked for. */
+  readonly readFromMs?: number
+}
+
+export interface ToRead {
+  readonly path: string
+  readonly sizeBytes: number
 }
 
 export interface Hasher {
   /** @throws `file.changed` when it will not stand still, `not.found`, `file.denied`, `cancelled`. */
   hash(path: string, signal: AbortSignal): Promise<Hashed>
+  /** Begins to read these, so that `hash` finds them read; what is not asked for is held until `forget`. */
+  readAhead(files: readonly ToRead[], signal: AbortSignal): void
+  forget(): void
 }
 
 /** Above this the worker pays, where there is one. */
-const inlineBytes = 256 * 1024
+export const inlineBytes = 256 * 1024
 const retriesMs = [20, 100, 500]
 
 export function createHasher(clock: Clock, filesystem: Filesystem, workers?: HashWorkers): Hasher {
@@ -52,8 +63,33 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
     const after = await filesystem.lstat(path)
     return after !== undefined && sameSignature(before, after) ? { hash, stat: after } : undefined
   }
+  const ahead = new Map<string, Promise<Hashed | SkeinError | undefined>>()
+  const begin = (small: SmallFiles, paths: readonly string[], signal: AbortSignal): void => {
+    const readFromMs = clock.nowMs()
+    const all = small.read(paths, inlineBytes, signal).catch(() => []) // because: then each is read when it is asked for
+    for (const [index, path] of paths.entries()) {
+      const one = all.then((found) => found[index])
+      ahead.set(
+        path,
+        one.then((read) =>
+          read === undefined || read instanceof SkeinError ? read : { ...read, readFromMs },
+        ),
+      )
+    }
+  }
   return {
+    readAhead(files, signal) {
+      const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+      if (workers === undefined || !isForThread(files.length, bytes)) return
+      const paths = files.map(({ path }) => path)
+      begin(workers.small, paths, signal)
+    },
+    forget: () => ahead.clear(),
     async hash(path, signal) {
+      const read = await ahead.get(path)
+      ahead.delete(path)
+      if (read instanceof SkeinError) throw read
+      if (read !== undefined) return read
       for (const delayMs of [...retriesMs, undefined]) {
         const hashed = await once(path, signal)
         if (hashed !== undefined) return hashed

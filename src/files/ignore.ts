@@ -10,6 +10,8 @@ export interface IgnoreRules {
   ignores(path: string, isDirectory: boolean): boolean
   /** Which rule decides about `path`, and for which part of it; undefined when none matches. */
   explain(path: string, isDirectory: boolean): IgnoreReason | undefined
+  /** Whether a rule might match something below this directory. */
+  mayMatchBelow(directory: string): boolean
 }
 
 export interface IgnoreReason {
@@ -64,6 +66,10 @@ export function parseIgnoreRules(text: string): IgnoreRules {
   }
   return {
     explain,
+    mayMatchBelow(directory) {
+      const parts = directory.split('/')
+      return rules.some((rule) => !rule.negated && leadsTo(rule.parts, parts))
+    },
     ignores(path, isDirectory) {
       const parts = path.split('/')
       if (parts.some(isInternal)) return true
@@ -90,6 +96,16 @@ function parseRule(line: string): Omit<Rule, 'line' | 'pattern'> | undefined {
   // `a/**` means everything inside a, not a itself
   if (parts.at(-1) === '**' && parts.length > 1) parts.push('*')
   return { negated, directoryOnly, parts: anchored ? parts : ['**', ...parts] }
+}
+
+/** Whether a pattern matches something below `parts`, as far as can be told without looking there. */
+function leadsTo(pattern: readonly string[], parts: readonly string[]): boolean {
+  for (const [index, part] of parts.entries()) {
+    const expected = pattern[index]
+    if (expected === '**') return true
+    if (expected === undefined || !matchName(expected, part)) return false
+  }
+  return pattern.length > parts.length
 }
 
 /** Components against components: '**' is a star over whole components, one backtrack point as in matchName. */

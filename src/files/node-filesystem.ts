@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import { hasCode, SkeinError } from '../base/errors.ts'
-import { type ContainedRoot, createContainedRoot } from './contained-path.ts'
+import { type ContainedRoot, createContainedRoot, type RootIdentity } from './contained-path.ts'
 import { filesystemError } from './filesystem-error.ts'
 import { decodeTarget } from './link-target.ts'
 import {
@@ -31,9 +31,12 @@ const syncHandle = promisify(fs.fsync)
 const closeHandle = promisify(fs.close)
 const runFile = promisify(execFile)
 
-/** @param root absolute path of an existing directory; the root itself may be reached through symlinks. */
-export function createNodeFilesystem(root: string): Filesystem {
-  const contained = createContainedRoot(root)
+/**
+ * @param root absolute path of an existing directory; the root itself may be reached through symlinks.
+ * @param expected the directory that it must be; the one found at first use when left out.
+ */
+export function createNodeFilesystem(root: string, expected?: RootIdentity): Filesystem {
+  const contained = createContainedRoot(root, expected)
   let folds: boolean | undefined
   const run = <T>(doing: string, path: string, act: (absolute: string) => T): Promise<T> => {
     try {

@@ -28,8 +28,8 @@ export interface Place {
 
 export type Action =
   | { readonly kind: 'nothing' }
-  /** Row away: neither side has it, or it is to be fetched anew. */
-  | { readonly kind: 'forget' }
+  /** Row away: neither side has it, or it is to be fetched anew. `isOurs`: no person took it from this disk. */
+  | { readonly kind: 'forget'; readonly isOurs?: boolean }
   /** Row := this entry; disk and document agree already. `deletesOld`: the row's own version went from the disk. */
   | { readonly kind: 'adopt'; readonly entry: TreeEntry; readonly deletesOld?: boolean }
   /** Document gets a new node. */
@@ -48,6 +48,15 @@ export type Action =
   | { readonly kind: 'move'; readonly entry: TreeEntry }
   /** Disk loses what others deleted; the bytes go to versions. */
   | { readonly kind: 'trash' }
+  /** It stays on this disk, and nobody is told (plan-part.ts). */
+  | { readonly kind: 'keep'; readonly change: UnsentChange }
+  /** Disk loses what this device did not select, once another device is known to hold the bytes. */
+  | { readonly kind: 'release' }
+  /** Disk loses what was changed here and is not sent; these bytes go to versions. */
+  | { readonly kind: 'overrule'; readonly data: EntryData }
+
+/** How the disk differs from what others are told. */
+export type UnsentChange = 'added' | 'edited' | 'deleted'
 
 const nothing: Action = { kind: 'nothing' }
 

@@ -14,6 +14,8 @@ export interface ReadEntry {
   readonly stat: FileStat
   /** Of a small file. */
   readonly bytes?: Uint8Array | undefined
+  /** Wall clock before it was read, where that was long before it was asked for. */
+  readonly readFromMs?: number | undefined
 }
 
 /** @throws what the disk says, `file.changed` when it will not stand still, `cancelled`. */
@@ -33,5 +35,6 @@ export async function readData(
     data: { ...plain, kind: 'file', hash: hashed.hash, size, mtimeNs, executable: (mode & 0o100) !== 0 },
     stat: hashed.stat,
     bytes: hashed.bytes,
+    readFromMs: hashed.readFromMs,
   }
 }

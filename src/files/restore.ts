@@ -3,23 +3,34 @@
  * like any other, and keeps what it replaces. Chooses by the times of this device's clock alone.
  */
 import { hasCode, SkeinError } from '../base/errors.ts'
-import { isBlobHash } from '../blobs/hash.ts'
+import type { DeviceId } from '../base/ids.ts'
+import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
+import type { BlobFile } from '../blobs/wanted.ts'
 import type { SpaceTree } from '../crdt/space.ts'
 import { isNodeId } from '../crdt/node-id.ts'
 import { formatVector } from '../crdt/version-vector.ts'
 import { isWithin, sameSignature } from './filesystem.ts'
 import { rowKey } from './folder-tree.ts'
 import type { Folder } from './folder.ts'
-import { type OwnPlaceParts, placeOwn, type Recorded } from './place-own.ts'
+import { type OwnPlace, type OwnPlaceParts, placeOwn, type Recorded } from './place-own.ts'
 import { type Problem, problemText } from './problems.ts'
 import type { Version } from './versions.ts'
 
 /** Bytes that can be brought back: kept when they were replaced, or as the base of a merge (`bytes`). */
 export interface Restorable extends Omit<Version, 'cause' | 'kept' | 'day'> {
   readonly cause: Version['cause'] | 'edited'
-  /** Below the root; undefined: its bytes are among the bases. */
+  /** Below the root; undefined: its bytes are among the bases, or on another device. */
   readonly kept: string | undefined
+  /** The device that keeps it, when that is another one. */
+  readonly remote?: DeviceId
 }
+
+/** Gets a content from other devices, this one first. */
+export type FetchVersion = (
+  wanted: { readonly hash: BlobHash; readonly sizeBytes: number },
+  file: BlobFile,
+  from: DeviceId,
+) => Promise<void>
 
 export interface RestoreParts extends OwnPlaceParts {
   readonly space: SpaceTree
@@ -27,6 +38,8 @@ export interface RestoreParts extends OwnPlaceParts {
   nowMs(): number
   /** Undefined while the folder is paused. */
   readonly bases: Folder['bases'] | undefined
+  /** Undefined where nobody is asked. */
+  readonly fetch?: FetchVersion | undefined
 }
 
 /** What can be brought back at `path` or below it, newest first. Also by the file's former names. */
@@ -89,8 +102,9 @@ export function chooseBelow(
   const chosen = new Map<string, Restorable>()
   for (const version of [...versions].sort((a, b) => a.keptAtMs - b.keptAtMs)) {
     const { path, keptAtMs, cause, mtimeNs } = version
-    // A conflict copy's name was given by the view
-    if (cause === 'conflict' || version.kept === undefined) continue
+    // A conflict copy's name was given by the view; what the disk damaged nobody wants by default
+    if (cause === 'conflict' || cause === 'damaged' || (version.kept ?? version.remote) === undefined)
+      continue
     if (atMs === undefined) {
       if (!isThere(path)) chosen.set(path, version)
     } else if (keptAtMs > atMs && Number(mtimeNs / 1_000_000n) <= atMs && !chosen.has(path)) {
@@ -106,11 +120,31 @@ export async function restoreOne(parts: RestoreParts, version: Restorable, to: s
   const place = { path: to, cause: 'restored', recorded: await recordedAt(parts, to) } as const
   const { kept } = version
   if (kept !== undefined) return await placeOwn(parts, place, (staged) => versions.restore({ kept }, staged))
+  if (version.remote !== undefined) return await restoreRemote(parts, version, place)
   const bytes = version.hash === undefined ? undefined : await bases?.read(version.hash)
   if (bytes === undefined) throw new SkeinError('not.found', 'the bytes of this version are gone')
   return await placeOwn(parts, place, async (staged) => {
     await filesystem.createSmall(staged, bytes, { mode: 0o644, mtimeNs: 0n })
     await using file = await filesystem.open(staged, 'write')
+    await file.setModified(BigInt(Math.round(parts.nowMs())) * 1_000_000n)
+    await file.sync()
+  })
+}
+
+/** Its bytes come from the device that keeps it, checked by their hash before they get a name. */
+async function restoreRemote(
+  parts: RestoreParts,
+  { hash, sizeBytes, remote }: Restorable,
+  place: OwnPlace,
+): Promise<boolean> {
+  const { filesystem, fetch } = parts
+  if (fetch === undefined || hash === undefined || remote === undefined)
+    throw new SkeinError('not.found', 'this version is on another device, and nobody can be asked for it', {
+      fix: 'skein resume SPACE, then try again',
+    })
+  return await placeOwn(parts, place, async (staged) => {
+    await using file = await filesystem.open(staged, 'create')
+    await fetch({ hash, sizeBytes }, file, remote)
     await file.setModified(BigInt(Math.round(parts.nowMs())) * 1_000_000n)
     await file.sync()
   })

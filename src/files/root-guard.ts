@@ -14,6 +14,8 @@ export const markerFile = `${internalFolder}/marker`
 export interface RootGuard {
   /** Sets a folder up at first use. @throws `folder.missing` when this is not the folder we know: nothing may be decided then. */
   check(): Promise<void>
+  /** For a round: the disk may go in the middle of it, and an empty place pass for one that was looked at. @throws `folder.missing`. */
+  during<T>(round: () => Promise<T>): Promise<T>
 }
 
 export function createRootGuard(parts: {
@@ -71,6 +73,11 @@ export function createRootGuard(parts: {
       if (state === 'first-use') await setUp()
       if ((await filesystem.lstat(stagingFolder)) === undefined)
         await ensureDirectory(filesystem, stagingFolder)
+    },
+    async during(round) {
+      const result = await round()
+      if ((await filesystem.lstat(markerFile))?.kind !== 'file') throw missing('it went in this very moment')
+      return result
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Directories } from './directories.ts'
 import { type FileStat, type Filesystem, joinPath, sameSignature } from './filesystem.ts'
+import type { FolderPart } from './folder-part.ts'
 import type { FolderTree, SyncedRow, TreeEntry } from './folder-tree.ts'
 import type { IgnoreRules } from './ignore.ts'
 import { explainNameProblem, isInternal, nameProblem } from './names.ts'
@@ -30,6 +31,7 @@ export interface ScanPlace {
   readonly watcher: Watcher
   readonly problems: Problems
   ignore(): IgnoreRules
+  readonly part: FolderPart
 }
 
 export const pathOfSeen = (seen: Pick<Seen, 'parentPath' | 'diskName'>): string =>
@@ -57,6 +59,7 @@ export async function scanDirectory(
 ): Promise<readonly Seen[]> {
   const stats = await listDisk(place, parentPath)
   place.problems.clearIn(parentPath)
+  place.part.changes.clearIn(parentPath)
   const rows = new Map((isNew ? [] : await place.tree.rows(parentId)).map((row) => [row.name, row]))
   const entries = isNew ? [] : await place.tree.children(parentId)
   const children = new Map(entries.map((entry) => [entry.name, entry]))
@@ -65,7 +68,7 @@ export async function scanDirectory(
     for (const id of entry.nodes) byNode.set(id, [...(byNode.get(id) ?? []), entry])
   const byDiskName = new Map([...rows.values()].map((row) => [row.diskName, row.name]))
   const onDisk = new Map<string, { readonly diskName: string; readonly stat: FileStat }>()
-  for (const [diskName, stat] of stats) {
+  for (const [diskName, stat] of knownFirst(stats, byDiskName)) {
     const path = joinPath(parentPath, diskName)
     const known = byDiskName.get(diskName)
     // A parked file has a reserved name on the disk: its row says whose it is
@@ -105,6 +108,18 @@ export async function scanDirectory(
     })
   }
   return seen
+}
+
+/** Of two forms of one name the one that is synced stays: the other one must not pass for an edit of it. */
+function knownFirst<T>(
+  stats: readonly (readonly [string, T])[],
+  known: ReadonlyMap<string, string>,
+): readonly (readonly [string, T])[] {
+  const isSecondForm = ([name]: readonly [string, T]): boolean =>
+    !known.has(name) && name.normalize('NFC') !== name
+  return stats.some(isSecondForm)
+    ? [...stats.filter((one) => !isSecondForm(one)), ...stats.filter(isSecondForm)]
+    : stats
 }
 
 export interface NamedPlace {

@@ -10,6 +10,7 @@ import type { BlobHash } from '../blobs/hash.ts'
 import type { Touched } from './apply.ts'
 import type { Filesystem } from './filesystem.ts'
 import type { FolderTree, RowChange, SyncedRow } from './folder-tree.ts'
+import { createPlacing, type Placing } from './placing.ts'
 import { placeOfRow } from './row-changes.ts'
 
 export interface Settling extends AsyncDisposable {
@@ -25,18 +26,22 @@ export interface Settling extends AsyncDisposable {
   drain(): Promise<void>
   /** Batches that wait. */
   readonly pending: number
+  /** Files that get their names before they are durable. */
+  readonly placing: Placing
 }
 
 interface Batch {
   readonly rows: readonly RowChange[]
   readonly touched: Touched
+  /** Of the files that were placed for these rows. */
+  readonly notes: readonly number[]
 }
 
 /** Rows in memory; whoever adds more waits for the disk. */
 const rowsMax = 8_192
 /** In a stream of so many files more of them are waited for: one sync of many costs little more than one of few. */
 const streamFiles = 64
-const gatherMs = 200
+const gatherMs = 500
 
 /** @param onEnd nothing waits any more, or a batch failed and all is to be looked at again. */
 export function createSettling(
@@ -59,6 +64,7 @@ class RowSettling implements Settling {
   private readonly clock: Clock
   readonly tree: FolderTree
   readonly stored: FolderTree
+  readonly placing: Placing
   private readonly filesystem: Pick<Filesystem, 'syncAll'>
   private readonly onEnd: (hasFailed: boolean) => void
   private store: ((rows: readonly RowChange[]) => Promise<void>) | undefined
@@ -72,6 +78,7 @@ class RowSettling implements Settling {
   constructor({ clock, stored, filesystem, onEnd }: SettlingParts) {
     this.clock = clock
     this.stored = stored
+    this.placing = createPlacing(stored.intents)
     this.filesystem = filesystem
     this.onEnd = onEnd
     this.tree = withOverlay(stored, this.unsettled, () => this.drain())
@@ -89,7 +96,7 @@ class RowSettling implements Settling {
     this.check()
     if (rows.length + touched.files.length + touched.directories.length === 0) return
     this.unsettled.add(rows)
-    this.waiting.push({ rows, touched })
+    this.waiting.push({ rows, touched, notes: this.placing.take() })
     this.running ??= this.run()
     if (this.unsettled.size > rowsMax) await this.drain()
   }
@@ -117,6 +124,8 @@ class RowSettling implements Settling {
       while (this.waiting.length > 0) {
         if (this.unsettled.size >= streamFiles) await this.gather()
         await this.settle(this.waiting.splice(0))
+        // In the loop: more may come meanwhile
+        if (this.waiting.length === 0) await this.placing.tidy()
       }
     } catch (error) {
       // because: it is thrown to whoever comes next, which is soon: all is looked at again
@@ -142,9 +151,10 @@ class RowSettling implements Settling {
     const directories = new Set(group.flatMap(({ touched }) => touched.directories))
     // Files first, then their names
     if (files.size + directories.size > 0) await this.filesystem.syncAll([...files], [...directories])
-    for (const { rows } of group) {
+    for (const { rows, notes } of group) {
       if (rows.length > 0) await this.store(rows)
       this.unsettled.remove(rows)
+      this.placing.settled(notes)
     }
   }
 }
@@ -219,12 +229,14 @@ function withOverlay(stored: FolderTree, overlay: Overlay, drain: () => Promise<
   const at = (parentId: string, name: string): RowChange | undefined => overlay.in(parentId)?.get(name)
   return {
     rootId: stored.rootId,
+    intents: stored.intents,
     newNodeId: () => stored.newNodeId(),
     children: (parentId) => stored.children(parentId),
     entries: (id) => stored.entries(id),
     child: (parentId, name, likely) => stored.child(parentId, name, likely),
     headOf: (directoryId) => stored.headOf(directoryId),
     isPlacedHere: (id) => stored.isPlacedHere(id),
+    isWrittenHere: (id, version) => stored.isWrittenHere(id, version),
     conflictPlaces: () => stored.conflictPlaces(),
     conflict: (id) => stored.conflict(id),
     onChanged: (listener) => stored.onChanged(listener),
@@ -258,7 +270,7 @@ function withOverlay(stored: FolderTree, overlay: Overlay, drain: () => Promise<
     },
     async commit(changes, rows) {
       await drain()
-      await stored.commit(changes, rows)
+      return await stored.commit(changes, rows)
     },
   }
 }

@@ -4,11 +4,13 @@
  * renaming a directory touches one row.
  */
 import type { BlobHash } from '../blobs/hash.ts'
+import type { Intents } from '../crdt/intents.ts'
 import type { IndexChange, IndexFlag, IndexRow } from '../crdt/local-index.ts'
 import type { MergedSide } from '../crdt/merge-sides.ts'
 import { isNodeId, type NodeId, rootNodeId, type Writer } from '../crdt/node-id.ts'
-import type { NodeData } from '../crdt/record.ts'
+import { compareStamps, type NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
+import type { TreeDirt } from '../crdt/tree-index.ts'
 import type * as crdt from '../crdt/tree-change.ts'
 import type { Entry } from '../crdt/tree-view.ts'
 import { isConflictName } from '../crdt/view.ts'
@@ -16,6 +18,7 @@ import { formatVector, parseVector, type VersionVector } from '../crdt/version-v
 import { assert } from '../base/assert.ts'
 import { nameOf, parentOf } from './filesystem.ts'
 import {
+  type ChangedBy,
   type Conflict,
   type EntryData,
   type EntryKind,
@@ -47,6 +50,7 @@ export async function createSpaceFolderTree(space: SpaceTree): Promise<FolderTre
 
 class SpaceFolderTree implements FolderTree {
   readonly rootId = rootNodeId
+  readonly intents: Intents
   private readonly space: SpaceTree
   private readonly byHash = createHashIndex()
   /** Index paths of conflict copies. */
@@ -55,9 +59,12 @@ class SpaceFolderTree implements FolderTree {
   /** Rows written a moment ago: what was just created is asked for by others next. */
   private readonly recent = new Map<string, SyncedRow>()
   private commits = 0
+  /** New nodes that the commit under way makes for what stands on the disk. */
+  private recording: ReadonlySet<string> = new Set()
 
   constructor(space: SpaceTree) {
     this.space = space
+    this.intents = space.intents
   }
 
   async load(): Promise<void> {
@@ -103,6 +110,15 @@ class SpaceFolderTree implements FolderTree {
     return node !== undefined && deviceOf(node.place.writer) === deviceOf(this.space.writer)
   }
 
+  async isWrittenHere(id: string, version: string): Promise<boolean> {
+    const node = await this.space.node(nodeId(id))
+    const { vector } = partsOfVersion(version)
+    const found = node?.versions.find(({ versions }) => formatVector(versions) === vector)
+    if (found === undefined) return false
+    const writers = found.sides?.map(({ versions }) => newestWriter(versions)) ?? [found.stamp.writer]
+    return writers.some((writer) => writer !== undefined && deviceOf(writer) === deviceOf(this.space.writer))
+  }
+
   async conflict(id: string): Promise<Conflict | undefined> {
     const node = await this.space.node(nodeId(id))
     return node === undefined ? undefined : conflictOf(node)
@@ -138,11 +154,16 @@ class SpaceFolderTree implements FolderTree {
     return rows
   }
 
-  async commit(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
+  async commit(
+    changes: readonly TreeChange[],
+    rows: readonly RowChange[],
+  ): Promise<readonly (SyncedRow | undefined)[]> {
     const wanted: crdt.TreeChange[] = []
     let indexed: readonly IndexChange[] = []
+    let before: readonly (IndexRow | undefined)[] = []
     for (const change of changes) wanted.push(await this.toChange(change))
-    await this.space.commit(wanted, (results) => {
+    this.recording = recordingOf(changes, rows)
+    const rowsFor = (results: readonly crdt.ChangeResult[]): readonly IndexChange[] => {
       const written = new Map<TreeChange, VersionVector>()
       for (const [index, change] of changes.entries()) {
         const versions = results[index]?.versions
@@ -150,7 +171,8 @@ class SpaceFolderTree implements FolderTree {
       }
       indexed = rows.map((change) => toIndexChange(change, written))
       return indexed
-    })
+    }
+    await this.space.commit(wanted, rowsFor, (found) => (before = found))
     this.commits++
     if (this.recent.size > recentMax) this.recent.clear()
     for (const [index, change] of rows.entries()) {
@@ -162,15 +184,19 @@ class SpaceFolderTree implements FolderTree {
       if (stored?.kind === 'put') this.recent.set(path, toSyncedRow(stored.row))
       else this.recent.delete(path)
     }
+    return before.map((row) => (row === undefined ? undefined : toSyncedRow(row)))
   }
 
-  onChanged(listener: (parentIds: readonly string[], isOwn: boolean) => void): Disposable {
-    return this.space.on('changed', ({ directories, origins }) =>
-      listener(
-        directories,
-        origins.every((origin) => origin.kind === 'local'),
-      ),
-    )
+  onChanged(listener: (parentIds: readonly string[], by: ChangedBy) => void): Disposable {
+    return this.space.on('changed', (dirt) => {
+      const isOwn = dirt.origins.every((origin) => origin.kind === 'local')
+      listener(dirt.directories, !isOwn ? 'others' : this.isRecording(dirt) ? 'recording' : 'self')
+    })
+  }
+
+  /** Nothing but the new nodes of the commit under way, and no directory shows anything else for it. */
+  private isRecording({ nodes, isPlain }: Pick<TreeDirt, 'nodes' | 'isPlain'>): boolean {
+    return isPlain && nodes.every((id) => this.recording.has(id))
   }
 
   private noteConflict(path: string, isThere: boolean): void {
@@ -215,8 +241,25 @@ function nodeId(id: string): NodeId {
   return id
 }
 
+/** Nodes of which the commit says both what stands on the disk and what the document is to show there. */
+function recordingOf(changes: readonly TreeChange[], rows: readonly RowChange[]): ReadonlySet<string> {
+  const nodes = new Set<string>()
+  const written = new Set(rows.map((row) => (row.kind === 'put' ? row.writtenBy : undefined)))
+  for (const change of changes) {
+    if (change.kind !== 'create' || change.isFirst !== true || !written.has(change)) continue
+    nodes.add(change.nodeId)
+  }
+  return nodes
+}
+
 /** A writer is 8 characters of its device and 6 of one incarnation of it. */
 const deviceOf = (writer: Writer): string => writer.slice(0, 8)
+
+/** Who wrote the version: its newest event. */
+function newestWriter(versions: VersionVector): Writer | undefined {
+  const stamps = [...versions].map(([writer, lamport]) => ({ writer, lamport }))
+  return stamps.sort((a, b) => compareStamps(b, a))[0]?.writer
+}
 
 const indexPath = (parentId: string, name: string): string =>
   parentId === '' ? rootPath : rowKey(parentId, name)

@@ -10,7 +10,7 @@ import type { BlobFile, Wanted } from '../blobs/wanted.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { SpacePush } from '../blobs/push.ts'
 import { type Filesystem, joinPath } from './filesystem.ts'
-import type { StagedContent } from './apply.ts'
+import type { StagedContent } from './stage.ts'
 import type { DiskTask } from './disk-task.ts'
 import { bringByDelta, type DeltaParts } from './delta.ts'
 import { isLarge } from './hash-workers.ts'
@@ -52,6 +52,8 @@ export interface Transfers extends AsyncDisposable {
   retry(): void
   /** Neither this device nor any that was asked has it, tried again and again. */
   isNowhere(hash: BlobHash): boolean
+  /** The same, and every device that could have it was asked. @param isPatient tried a while longer. */
+  isLost(hash: BlobHash, isPatient: boolean): boolean
   readonly progress: TransferProgress
   /** Places whose content could not be had so far, and why. */
   problems(): readonly Problem[]
@@ -71,11 +73,14 @@ interface Job {
   attempts: number
   /** Tries in a row in which all devices within reach, one at least, said that they do not have it. */
   misses: number
+  /** Those in a row in which every device that could have it was within reach. */
+  fullMisses: number
   error: SkeinError | undefined
 }
 
 /** A source may be in the middle of a change: so often it is asked before "I do not have it" is believed. */
 const missesMax = 4
+const patientMisses = 7
 
 /** A source may be in the middle of a change: asked again soon, then less and less. */
 const retryBackoff = { firstMs: 100, maxMs: 30_000 }
@@ -96,6 +101,8 @@ export interface TransferParts extends LocalPlaces, DeltaParts {
   readonly fetchSmall: FetchSmall
   /** Small contents that others sent unasked. */
   readonly pushed?: Pick<SpacePush, 'get' | 'drop' | 'expect'> | undefined
+  /** Whether every device that could have a content is within reach; left out: it is. */
+  readonly hasEverybody?: (() => boolean) | undefined
 }
 
 export function createTransfers(env: Env, parts: TransferParts, events: TransferEvents): Transfers {
@@ -157,6 +164,7 @@ class StagedTransfers implements Transfers {
         abort,
         attempts: 0,
         misses: 0,
+        fullMisses: 0,
         error: undefined,
       }
       this.jobs.set(hash, job)
@@ -170,6 +178,10 @@ class StagedTransfers implements Transfers {
 
   isNowhere(hash: BlobHash): boolean {
     return (this.jobs.get(hash)?.misses ?? 0) >= missesMax
+  }
+
+  isLost(hash: BlobHash, isPatient: boolean): boolean {
+    return (this.jobs.get(hash)?.fullMisses ?? 0) >= (isPatient ? patientMisses : missesMax)
   }
 
   staged(hash: BlobHash): StagedContent | undefined {
@@ -284,7 +296,9 @@ class StagedTransfers implements Transfers {
       this.retryLater(job)
       const known = asSkeinError(error)
       job.error = known
-      job.misses = known.details['isNowhere'] === true ? job.misses + 1 : 0
+      const isMiss = known.details['isNowhere'] === true
+      job.misses = isMiss ? job.misses + 1 : 0
+      job.fullMisses = isMiss && this.parts.hasEverybody?.() !== false ? job.fullMisses + 1 : 0
       if (!hasCode(known, 'cancelled')) this.events.onFailed([...job.places.values()])
     }
   }

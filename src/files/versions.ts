@@ -1,9 +1,9 @@
 /**
- * Old bytes of a folder, kept for 30 days in `.skein/versions/<day>/<name>~<id>~<hash>`: by hard link or rename, so they
+ * Old bytes of a folder, kept for 30 days in `.skein/versions/<folder of the day>/<name>~<id>~<hash>`: by hard link or rename, so they
  * cost no copying and no space of their own until the file is replaced. Beside each one `.where` says where it stood,
  * when and why it was kept: `<path>`, then NUL and a line of JSON. What is no such line counts as not known.
  */
-import type { Clock } from '../base/clock.ts'
+import { type Clock, sleep } from '../base/clock.ts'
 import { isObject } from '../base/codec.ts'
 import { hasCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -11,8 +11,8 @@ import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
 import type { Random } from '../base/random.ts'
 import { encodeId } from '../base/ids.ts'
 import { createDueDays, dayOf, type DueDays } from './due-days.ts'
+import { createVersionFolders, dayIn, type VersionFolders } from './version-folders.ts'
 import {
-  ensureDirectory,
   type FileKind,
   type Filesystem,
   isWithin,
@@ -20,14 +20,23 @@ import {
   nameOf,
   sameSignature,
   type Signature,
+  type SmallFile,
 } from './filesystem.ts'
 import { internalFolder } from './names.ts'
 
 /**
  * Why bytes were kept: others replaced or deleted them, they were a conflict copy that a person resolved, went into a
- * merge, or gave way to a restored version.
+ * merge, gave way to a restored version, were changed here and never sent, or were damaged by the disk.
  */
-export const keptCauses = ['replaced', 'deleted', 'conflict', 'merged', 'restored'] as const
+export const keptCauses = [
+  'replaced',
+  'deleted',
+  'conflict',
+  'merged',
+  'restored',
+  'local',
+  'damaged',
+] as const
 export type KeptCause = (typeof keptCauses)[number]
 
 /** What is written down with kept bytes. */
@@ -87,6 +96,8 @@ const dayMs = 86_400_000
 /** However full, what was kept within this stays: a flood of changes must not wash away what it replaced. */
 const safeMs = dayMs
 const infoSuffix = '.where'
+const infoBytes = 65_536
+const sliceMs = 8
 export const versionsFolder = `${internalFolder}/versions`
 
 export function createVersions(filesystem: Filesystem, clock: Clock, random: Random): Versions {
@@ -98,6 +109,7 @@ class FolderVersions implements Versions {
   private readonly clock: Clock
   private readonly random: Random
   private readonly dueDays: DueDays
+  private readonly folders: VersionFolders
   /** Kept paths by hash; what is gone meanwhile is found out when it is asked for. */
   private byHash: Promise<Map<string, string[]>> | undefined
 
@@ -106,6 +118,7 @@ class FolderVersions implements Versions {
     this.clock = clock
     this.random = random
     this.dueDays = createDueDays(filesystem, clock, versionsFolder)
+    this.folders = createVersionFolders(filesystem, versionsFolder)
   }
 
   async keepLink(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string | undefined> {
@@ -150,10 +163,17 @@ class FolderVersions implements Versions {
 
   async list(below = ''): Promise<readonly Version[]> {
     const found: Version[] = []
-    for (const day of await this.days()) {
-      const folder = joinPath(versionsFolder, day)
+    let sliceStartMs = this.clock.monotonicMs()
+    for (const share of await this.folders.all()) {
+      const folder = joinPath(versionsFolder, share)
+      const day = dayIn(share)
       for (const { name, stat } of await this.filesystem.readDirectory(folder)) {
         if (stat === undefined || name.endsWith(infoSuffix)) continue
+        if (this.clock.monotonicMs() - sliceStartMs > sliceMs) {
+          // There may be 100,000, each read in one step
+          await sleep(this.clock, 0)
+          sliceStartMs = this.clock.monotonicMs()
+        }
         const kept = joinPath(folder, name)
         const info = await readInfo(this.filesystem, `${kept}${infoSuffix}`)
         if (!isWithin(info.path, below)) continue
@@ -180,7 +200,7 @@ class FolderVersions implements Versions {
   private async readHashes(): Promise<Map<string, string[]>> {
     const byHash = new Map<string, string[]>()
     try {
-      for (const day of await this.days()) {
+      for (const day of await this.folders.all()) {
         const folder = joinPath(versionsFolder, day)
         for (const { name } of await this.filesystem.readDirectory(folder))
           noteHash(byHash, joinPath(folder, name))
@@ -218,7 +238,7 @@ class FolderVersions implements Versions {
     const oldest = dayOf(nowMs - limits.versionDays * dayMs)
     const left: { readonly kept: string; readonly sizeBytes: number; readonly keptAtMs: number }[] = []
     let totalBytes = 0
-    const days = await this.days()
+    const days = await this.folders.all()
     const due = await this.dueDays.due(days.filter((day) => day < oldest))
     for (const day of days) {
       const folder = joinPath(versionsFolder, day)
@@ -243,12 +263,7 @@ class FolderVersions implements Versions {
 
   /** A free name for the bytes of `path`, with its info file written. */
   private async slot(path: string, hash: BlobHash | undefined, about: KeptAbout): Promise<string> {
-    const folder = joinPath(versionsFolder, dayOf(this.clock.nowMs()))
-    if ((await this.filesystem.lstat(folder)) === undefined) {
-      for (const directory of [internalFolder, versionsFolder, folder]) {
-        await ensureDirectory(this.filesystem, directory)
-      }
-    }
+    const folder = await this.folders.current(this.clock.nowMs())
     // The name is shortened so that the suffix always fits 255 bytes; the info file has all of the path
     const unique = encodeId(this.random.bytes(16)).slice(0, 12)
     const kept = joinPath(folder, `${shorten(nameOf(path))}~${unique}~${hash ?? ''}`)
@@ -262,12 +277,6 @@ class FolderVersions implements Versions {
 
   private dropInfo(kept: string): Promise<void> {
     return this.filesystem.unlink(`${kept}${infoSuffix}`)
-  }
-
-  private async days(): Promise<readonly string[]> {
-    if ((await this.filesystem.lstat(versionsFolder)) === undefined) return []
-    const entries = await this.filesystem.readDirectory(versionsFolder)
-    return entries.filter((entry) => entry.stat?.kind === 'directory').map((entry) => entry.name)
   }
 }
 
@@ -285,11 +294,14 @@ interface KeptInfo extends KeptAbout {
 }
 
 async function readInfo(filesystem: Filesystem, path: string): Promise<KeptInfo> {
-  const stat = await filesystem.lstat(path)
-  if (stat?.kind !== 'file') return { path: '', cause: 'replaced', keptAtMs: undefined }
-  await using info = await filesystem.open(path, 'read')
-  const bytes = new Uint8Array(Math.min(stat.size, 65_536))
-  await info.read(bytes, 0)
+  let small: SmallFile | undefined
+  try {
+    small = await filesystem.readSmall(path, infoBytes)
+  } catch (error) {
+    if (!hasCode(error, 'not.found', 'file.changed', 'file.denied')) throw error
+  }
+  if (small === undefined) return { path: '', cause: 'replaced', keptAtMs: undefined }
+  const { bytes } = small
   const [stood = '', about = ''] = new TextDecoder().decode(bytes).split('\0')
   return { path: stood, ...parseAbout(about) }
 }

@@ -15,6 +15,8 @@ export interface WatchHints {
   /** @param name the entry that it is about, where that is known. */
   onDirty(directory: string, name?: string): void
   onSuspectAll(): void
+  /** Whether an event of this entry most likely tells of what this device did itself: such ones come in bursts anyway. */
+  isLikelyOwn?(directory: string, name: string): boolean
 }
 
 export interface Identity {
@@ -72,7 +74,7 @@ class DirectoryWatcher implements Watcher {
   private readonly settings: Required<WatcherOptions>
   private readonly known = new Map<string, Watched>()
   private readonly unwatched = new Set<string>()
-  private readonly burst = { startMs: 0, events: 0, isSuspected: false }
+  private readonly burst = { startMs: 0, events: 0, ofOthers: 0, isSuspected: false }
   private blockedAtMs = -Infinity
   private lastPollMs: number
   private timer: Disposable | undefined
@@ -144,7 +146,8 @@ class DirectoryWatcher implements Watcher {
 
   private onEvent(directory: string, event: WatchEvent): void {
     if (this.isDisposed) return
-    this.countEvent()
+    const name = event.kind === 'changed' ? event.name : undefined
+    this.countEvent(name !== undefined && this.hints.isLikelyOwn?.(directory, name) === true)
     if (event.kind === 'ended') this.hints.onDirty(parentOf(directory))
     else if (directory !== '' && !this.filesystem.watchesTrees && event.name === nameOf(directory)) {
       // So inotify tells the end of the directory itself, or a change of an entry of its own name: it is watched anew
@@ -156,15 +159,17 @@ class DirectoryWatcher implements Watcher {
     else this.hints.onDirty(parentOf(event.name))
   }
 
-  private countEvent(): void {
+  private countEvent(isOwn: boolean): void {
     const { burst, settings } = this
     const nowMs = this.env.clock.monotonicMs()
     if (nowMs - burst.startMs > windowMs)
-      Object.assign(burst, { startMs: nowMs, events: 0, isSuspected: false })
+      Object.assign(burst, { startMs: nowMs, events: 0, ofOthers: 0, isSuspected: false })
     burst.events++
+    if (!isOwn) burst.ofOthers++
     const wasBlocked = nowMs - this.blockedAtMs < windowMs
-    const limit = wasBlocked ? settings.blockedBurstEvents : settings.burstEvents
-    if (burst.isSuspected || burst.events < limit) return
+    const isMuch =
+      burst.events >= settings.burstEvents || (wasBlocked && burst.ofOthers >= settings.blockedBurstEvents)
+    if (burst.isSuspected || !isMuch) return
     burst.isSuspected = true
     this.env.log.info('file events came in a burst, everything is looked at again', {
       events: burst.events,

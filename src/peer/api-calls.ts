@@ -19,7 +19,7 @@ export interface ConsoleParts {
 
 /** The gateway while it runs. Disposing it ends every session for good. */
 export interface ConsoleHost extends AsyncDisposable {
-  open(): ConsoleLink
+  open(isForOwnUser?: boolean): ConsoleLink
   sessions(): readonly ConsoleSession[]
   /** @returns false when there is no such session. */
   endSession(id: string): Promise<boolean>

@@ -1,5 +1,10 @@
 /** The web console as verbs: links into it and browser sessions. Part of the api (api.ts): no code, types alone. */
 
+export interface ConsoleOpenParams {
+  /** Good only for a browser of the user that the peer runs as, where the system can tell: others may see the link. */
+  readonly isForOwnUser?: boolean
+}
+
 /** A way in for one browser tab. */
 export interface ConsoleLink {
   /** Holds a secret in its fragment: good once, until `expiresAtMs`. */

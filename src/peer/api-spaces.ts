@@ -4,6 +4,8 @@
  * not escaped: whoever shows them does that.
  */
 import type { DeviceId, SpaceId } from '../base/ids.ts'
+import type { LocalChange, Selection, SpaceRole } from './api-part.ts'
+import type { SealedCopy } from './api-vaults.ts'
 
 /** One file or directory that is not in sync, and why. */
 export interface FileProblem {
@@ -43,6 +45,18 @@ export interface SpaceStatus {
   /** The first of them, 20 at most. */
   readonly problems?: readonly FileProblem[]
   readonly problemCount?: number
+  /** Storage devices that hold it sealed. */
+  readonly sealed?: readonly SealedCopy[]
+  /** What this device does with the space: all, or it receives only. Present when it lies here. */
+  readonly role?: SpaceRole
+  /** What it keeps of it; absent when that is everything. */
+  readonly selection?: Selection
+  /** Changes on this disk that are not sent, because it receives only or did not select the place. */
+  readonly localChangeCount?: number
+  /** The first of them, 20 at most. */
+  readonly localChanges?: readonly LocalChange[]
+  /** Contents that are not selected and stay here until another device in reach holds them. */
+  readonly unreleasedCount?: number
   /** Deletions that the brake holds until a person has said yes or no: `skein deletions`. */
   readonly heldDeletionCount?: number
   /** Everything is done but what a person must decide or mend. */
@@ -61,6 +75,10 @@ export interface JoinParams {
   readonly space: string
   /** Absolute path; made when it does not exist. */
   readonly directory: string
+  /** Default: full. */
+  readonly role?: SpaceRole
+  readonly only?: readonly string[]
+  readonly except?: readonly string[]
 }
 
 export interface SpaceParams {
@@ -182,10 +200,51 @@ export interface ConflictOutcome {
   readonly isSettled: boolean
 }
 
+// --- scrub --------------------------------------------------------------------------------------------------------
+
+export interface ScrubParams {
+  /** All open folders when absent. */
+  readonly space?: string
+  /** Default: start, at full speed. `stop` goes back to the slow pace. */
+  readonly action?: 'start' | 'stop'
+}
+
+/** How far the files of a folder were read again and compared with what they should be. */
+export interface ScrubReport {
+  readonly spaceId: SpaceId
+  readonly spaceName: string
+  /** 'resting': goes on when the folder rests and the device is on power. 'idle': done; the next pass is not due. */
+  readonly state: 'idle' | 'resting' | 'running'
+  readonly isFast: boolean
+  readonly checkedFiles: number
+  readonly totalFiles: number
+  readonly checkedBytes: number
+  readonly totalBytes: number
+  readonly remainingMs?: number
+  /** When the last whole pass ended, by this device's clock. */
+  readonly finishedAtMs?: number
+  /** Damaged files that the pass under way, or the last one, has found. */
+  readonly foundCount: number
+  /** Not put right yet; the first of them. */
+  readonly damaged: readonly FileProblem[]
+  readonly damagedCount: number
+}
+
 // --- versions and history -----------------------------------------------------------------------------------------
 
-/** Why bytes were kept: others replaced or deleted them, they lost a conflict, went into a merge, or were replaced by a restore. */
-export type VersionCause = 'replaced' | 'deleted' | 'conflict' | 'merged' | 'restored' | 'edited'
+/**
+ * Why bytes were kept: others replaced or deleted them, they lost a conflict, went into a merge, were replaced by a
+ * restore, were changed here only (`local`) and taken back, or are what the disk made of a file by itself (`damaged`).
+ */
+export type VersionCause =
+  | 'replaced'
+  | 'deleted'
+  | 'conflict'
+  | 'merged'
+  | 'restored'
+  | 'edited'
+  | 'local'
+  | 'damaged'
 
 export interface FileVersion {
   /** To be given to `restore`. */
@@ -200,6 +259,8 @@ export interface FileVersion {
   readonly device?: string
   /** Who replaced them. */
   readonly replacedBy?: string
+  /** The other device that keeps them, where this one does not; then `keptAtMs` is by that one's clock. */
+  readonly keptOn?: string
 }
 
 export interface VersionList {
@@ -211,6 +272,11 @@ export interface VersionList {
   /** What stands at the path now. */
   readonly current?: { readonly kind: string; readonly sizeBytes: number; readonly modifiedAtMs: number }
   readonly caps: { readonly days: number; readonly bytes: number }
+}
+
+export interface VersionsParams extends PathParams {
+  /** Only what this device keeps; the devices in reach are asked as well otherwise. */
+  readonly isHereOnly?: boolean
 }
 
 export interface RestoreParams extends PathParams {

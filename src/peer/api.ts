@@ -14,10 +14,14 @@ import type {
   PairJoinEvent,
 } from './api-pairing.ts'
 import type { Role, DeviceKind } from './api-device.ts'
-import type { ConsoleLink, ConsoleSession } from './api-console.ts'
+import type * as clip from './api-clipboard.ts'
+import type { ConsoleLink, ConsoleOpenParams, ConsoleSession } from './api-console.ts'
+import type * as part from './api-part.ts'
 import type * as spaces from './api-spaces.ts'
+import type * as vaults from './api-vaults.ts'
 import type { SpaceStatus } from './api-spaces.ts'
 
+export type { ClipItem } from './api-clipboard.ts'
 export type { SpaceStatus } from './api-spaces.ts'
 
 export type NoParams = Readonly<Record<string, never>>
@@ -67,6 +71,7 @@ export interface PeerStatus {
   /** One per other device of the roster. */
   readonly links: readonly LinkStatus[]
   readonly spaces: readonly SpaceStatus[]
+  readonly clipboard: clip.ClipState
   readonly problems: readonly Problem[]
   readonly isPairingOpen: boolean
 }
@@ -91,6 +96,10 @@ export interface Device {
   readonly kind: DeviceKind
   readonly peerId: PeerId
   readonly role: Role
+  /** What the role allows by itself. Empty once revoked. */
+  readonly rights?: readonly string[]
+  /** What is allowed on top, as `verb` or `verb:object`; written into the roster when it was added. */
+  readonly grants?: readonly string[]
   readonly isSelf: boolean
   readonly state: 'self' | 'up' | 'suspect' | 'down' | 'revoked'
   readonly addedAtMs?: number
@@ -215,29 +224,6 @@ export interface AuditVerdict {
   readonly reason?: string
 }
 
-// --- clipboard ------------------------------------------------------------------------------------------------------
-
-export interface ClipItem {
-  readonly id: string
-  readonly atMs: number
-  readonly deviceId: DeviceId
-  readonly deviceName: string
-  readonly mediaType: string
-  readonly sizeBytes: number
-  /** Present for text that is not too long for a listing. */
-  readonly text?: string
-}
-
-export interface ClipSetParams {
-  readonly text: string
-}
-
-export interface ClipHistoryParams {
-  readonly limit?: number
-  /** Only items whose text holds this. */
-  readonly query?: string
-}
-
 // --- the table ------------------------------------------------------------------------------------------------------
 
 interface Request<P, R> {
@@ -261,6 +247,7 @@ export interface Verbs {
   readonly revoke: Request<DeviceParams, Device>
   readonly rename: Request<{ readonly name: string; readonly device?: string }, Device>
   readonly leave: Request<NoParams, LeaveReport>
+  readonly grant: Request<part.GrantParams, part.Granted>
   readonly rotate: Request<NoParams, { readonly peerId: PeerId; readonly overlapUntilMs: number }>
   readonly events: Stream<NoParams, EventItem>
   readonly metrics: Request<NoParams, { readonly text: string }>
@@ -274,7 +261,7 @@ export interface Verbs {
   readonly logs: Stream<LogsParams, LogLine>
   readonly doctor: Request<NoParams, readonly DoctorCheck[]>
   readonly down: Request<NoParams, { readonly pid: number }>
-  readonly consoleOpen: Request<NoParams, ConsoleLink>
+  readonly consoleOpen: Request<ConsoleOpenParams, ConsoleLink>
   readonly consoleSessions: Request<NoParams, readonly ConsoleSession[]>
   readonly consoleEnd: Request<{ readonly id: string }, NoParams>
   readonly share: Request<spaces.ShareParams, SpaceStatus>
@@ -284,21 +271,51 @@ export interface Verbs {
   readonly sync: Request<spaces.SyncParams, spaces.SyncReport>
   /** A report whenever it changes, a few a second at most; the last one is true at the end. */
   readonly syncProgress: Stream<spaces.SyncParams, spaces.SyncReport>
+  /** On a full device: a storage device holds this space sealed from now on, or no more. */
+  readonly store: Request<vaults.StoreParams, SpaceStatus>
+  /** On a full device that holds the space. The answer is a secret. */
+  readonly spaceKey: Request<spaces.SpaceParams, vaults.SpaceKeyText>
+  /** Gets a space back from a storage device, with its key. */
+  readonly recover: Request<vaults.RecoverParams, SpaceStatus>
+  /** On a storage device: how much it holds for others. */
+  readonly hold: Request<vaults.HoldParams, vaults.HoldStatus>
+  readonly held: Request<NoParams, vaults.HoldStatus>
   readonly pause: Request<spaces.SomeSpacesParams, readonly SpaceStatus[]>
   readonly resume: Request<spaces.SomeSpacesParams, readonly SpaceStatus[]>
   readonly deletions: Request<spaces.DeletionsParams, SpaceStatus>
+  /** Reports as syncProgress. */
+  readonly syncOnce: Stream<part.SyncOnceParams, spaces.SyncReport>
+  readonly spaceRole: Request<part.RoleParams, SpaceStatus>
+  readonly select: Request<part.SelectParams, SpaceStatus>
+  readonly localChanges: Request<part.PartParams, part.LocalChangeList>
+  readonly revert: Request<part.RevertParams, part.RevertReport>
+  readonly entries: Request<part.EntriesParams, part.EntryList>
+  /** Reads files again and compares them with what they should be; answers at once. */
+  readonly scrub: Request<spaces.ScrubParams, readonly spaces.ScrubReport[]>
+  readonly scrubStatus: Request<spaces.SomeSpacesParams, readonly spaces.ScrubReport[]>
   readonly conflicts: Request<spaces.SomeSpacesParams, spaces.ConflictList>
   readonly conflictShow: Request<spaces.PathParams, spaces.ConflictDetail>
   readonly conflictPick: Request<spaces.ConflictPickParams, spaces.ConflictOutcome>
   readonly conflictMerge: Request<spaces.ConflictMergeParams, spaces.ConflictOutcome>
-  readonly versions: Request<spaces.PathParams, spaces.VersionList>
+  readonly versions: Request<spaces.VersionsParams, spaces.VersionList>
   readonly restore: Request<spaces.RestoreParams, spaces.RestoreReport>
   readonly history: Request<spaces.PathParams, spaces.History>
   readonly ignore: Request<spaces.IgnoreParams, spaces.IgnoreList>
   readonly ignoreCheck: Request<spaces.PathParams, spaces.IgnoreVerdict>
-  readonly clipGet: Request<NoParams, { readonly item?: ClipItem; readonly text?: string }>
-  readonly clipSet: Request<ClipSetParams, ClipItem>
-  readonly clipHistory: Request<ClipHistoryParams, readonly ClipItem[]>
+  readonly clipGet: Request<clip.ClipGetParams, clip.ClipGetResult>
+  readonly clipRead: Stream<clip.ClipReadParams, clip.ClipPiece>
+  readonly clipSet: Request<clip.ClipSetParams, clip.ClipItem>
+  readonly clipUpload: Request<clip.ClipUploadParams, { readonly upload: string }>
+  readonly clipHistory: Request<clip.ClipHistoryParams, readonly clip.ClipItem[]>
+  /** Makes an earlier item the newest again, on all devices. */
+  readonly clipPaste: Request<clip.ClipIdParams, clip.ClipItem>
+  readonly clipPin: Request<clip.ClipIdParams, clip.ClipItem>
+  readonly clipUnpin: Request<clip.ClipIdParams, clip.ClipItem>
+  readonly clipDelete: Request<clip.ClipIdParams, clip.ClipItem>
+  readonly clipClear: Request<clip.ClipClearParams, { readonly count: number }>
+  readonly clipPause: Request<clip.ClipPauseParams, clip.ClipState>
+  readonly clipResume: Request<NoParams, clip.ClipState>
+  readonly clipState: Request<NoParams, clip.ClipState>
 }
 
 export type VerbName = keyof Verbs

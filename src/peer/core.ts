@@ -8,6 +8,7 @@ import type { Scope } from '../base/scope.ts'
 import type { PeerApi } from './api.ts'
 import type { PairingWindow } from './auth/pairing-window.ts'
 import { createPairingWindow } from './auth/pairing-window.ts'
+import { openDesktopClipboard } from '../media/clipboard/open-clipboard.ts'
 import { openClipboardService } from './clipboard-service.ts'
 import { openContents } from './contents.ts'
 import { createDeviceVerbs } from './device-verbs.ts'
@@ -25,7 +26,7 @@ import { createStatusVerbs } from './peer-status.ts'
 import { readVersion } from '../program/program.ts'
 import { startRosterSync } from './roster-sync.ts'
 import { createSecurityVerbs, startWitnesses } from './security-verbs.ts'
-import { openSpaces } from './spaces.ts'
+import { openSealedSpaces } from './sealed-spaces.ts'
 import type { Trust, TrustParts } from './trust.ts'
 import { openTrust } from './trust.ts'
 
@@ -54,30 +55,32 @@ export async function startCore(env: Env, scope: Scope, parts: CoreParts): Promi
   const security = { keep, identity, roster, mesh, audit, tokens }
   startWitnesses(env, scope, security)
   const directory = await home.dataDirectory('documents')
-  const documents = await openDocuments(env, scope, { directory, roster, mesh, self, bus })
-  const exchange = openContents(env, scope, { mesh, self, rates: settings.rates })
-  const spaces = await openSpaces(env, scope, {
-    keep,
-    self,
-    roster,
+  const documents = await openDocuments(env, scope, { directory, ...trust, mesh, self, bus })
+  const exchange = openContents(env, scope, { mesh, self, roster, rates: settings.rates })
+  const spaces = await openSealedSpaces(env, scope, { home, self, ...trust, mesh, documents, exchange, bus })
+  const surroundings = { platform: process.platform, variables: process.env }
+  const clipboard = await openClipboardService(env, scope, {
+    home,
     documents,
     exchange,
-    bus,
+    identity,
+    roster,
     mesh,
-    home: home.directory,
+    bus,
+    openDesktop: settings.clipboard ? () => openDesktopClipboard(env, surroundings) : undefined,
   })
   const pairing = { ...trust, window, mesh, bus, questions: createQuestions(env) }
   return {
     api: {
       events: (_params, call) => bus.subscribe(call.signal),
-      ...createStatusVerbs(env, { trust, mesh, window, documents, spaces, settings }),
+      ...createStatusVerbs(env, { trust, mesh, window, documents, spaces, clipboard, settings }),
       ...createDeviceVerbs(env, { ...trust, mesh }),
       ...startMachines(env, scope, { self, roster, mesh }),
       ...startPairing(env, scope, pairing),
       ...createJoinVerb(env, pairing),
       ...createSecurityVerbs(env, security),
       ...spaces.verbs,
-      ...openClipboardService(env, scope, { documents, roster, self, bus }),
+      ...clipboard.verbs,
     },
     scope,
     async sayFarewell() {

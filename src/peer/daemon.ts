@@ -1,7 +1,7 @@
 /**
  * Entry of the background process, started by `skein up` or a service manager:
  *   node daemon.ts --home DIR [--name NAME] [--kind KIND] [--listen HOST:PORT]... [--no-discovery] [--log-level LEVEL]
- *     [--no-console] [--console-port PORT]
+ *     [--no-console] [--console-port PORT] [--no-clipboard]
  * It only reads its command line; peer-process.ts does the rest. The peer is loaded after the home was opened, so
  * that a home in use is reported at once.
  */
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     interface: { type: 'string', multiple: true },
     'log-level': { type: 'string' },
     console: { type: 'boolean' },
+    clipboard: { type: 'boolean' },
     'console-port': { type: 'string' },
   },
   allowNegative: true,

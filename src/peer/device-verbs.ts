@@ -5,6 +5,7 @@ import type { DeviceId, PeerId } from '../base/ids.ts'
 import { limits } from '../base/limits.ts'
 import type { LinkStatus as KeeperLink } from '../discovery/keeper.ts'
 import type { Device, LinkStatus, PeerApi } from './api.ts'
+import { rightsOf } from './auth/access.ts'
 import type { AuditKind } from './auth/audit.ts'
 import type { Identity } from './auth/keys.ts'
 import type { RosterDevice } from './auth/roster-state.ts'
@@ -96,6 +97,8 @@ function describeDevice(env: Env, entry: RosterDevice, self: DeviceId, link: Kee
     // because: every device was admitted with a key
     peerId: entry.key ?? (entry.keys.at(-1) as PeerId),
     role: entry.role,
+    rights: entry.removed === undefined ? rightsOf(entry.role) : [],
+    grants: entry.removed === undefined ? entry.grants : [],
     isSelf: entry.deviceId === self,
     state: stateOf(entry, self, link),
     addedBy: entry.addedBy,

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import type { Env } from '../base/env.ts'
 import type { DoctorCheck, LinkStatus, SpaceStatus } from './api.ts'
+import type { ClipState } from './api-clipboard.ts'
 import type { Documents } from './documents.ts'
 import type { Settings } from './settings.ts'
 
@@ -11,6 +12,7 @@ export interface DoctorView {
   readonly addresses: readonly string[]
   readonly links: readonly LinkStatus[]
   readonly spaces: readonly SpaceStatus[]
+  readonly clipboard: ClipState
   readonly documents: Documents
   readonly isMember: boolean
 }
@@ -25,6 +27,7 @@ export function examine(view: DoctorView): readonly DoctorCheck[] {
     checkInterfaces(view.settings),
     checkListening(view.addresses, hasNetwork()),
     checkStore(view.documents),
+    checkClipboard(view.clipboard),
     ...view.links.map(checkLink),
     ...view.spaces.filter((space) => space.state !== 'not-joined').map(checkSpace),
   ]
@@ -97,6 +100,13 @@ function checkStore({ host }: Documents): DoctorCheck {
     'the document store does not take writes',
     'check the disk of the home (space, dmesg); it reopens by itself',
   )
+}
+
+function checkClipboard({ desktop, state, reason, fix }: ClipState): DoctorCheck {
+  const name = 'clipboard'
+  // Off and paused are as a person wanted it
+  if (state !== 'away') return good(name)
+  return bad(name, reason ?? `the ${desktop} clipboard is not there`, fix ?? 'skein clip pause')
 }
 
 function checkLink(link: LinkStatus): DoctorCheck {

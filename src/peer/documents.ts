@@ -14,9 +14,13 @@ import type { Sync } from '../crdt/sync.ts'
 import { createSync } from '../crdt/sync.ts'
 import { may } from './auth/access.ts'
 import type { Roster } from './auth/roster.ts'
+import { mayReadDocument } from './document-access.ts'
 import type { EventBus } from './event-bus.ts'
 import { keepChannels } from './keep-channels.ts'
 import type { Mesh } from './mesh.ts'
+import { createRefusalNotes } from './refusals.ts'
+import { plainDevices } from './storage-devices.ts'
+import type { Trust } from './trust.ts'
 
 export interface DocumentParts {
   /** Existing directory of this store. */
@@ -25,6 +29,7 @@ export interface DocumentParts {
   readonly mesh: Mesh
   readonly self: DeviceId
   readonly bus: EventBus
+  readonly note: Trust['note']
 }
 
 export interface Documents {
@@ -65,25 +70,28 @@ export async function openDocuments(outer: Env, scope: Scope, parts: DocumentPar
   )
   const host = scope.own(await createDocHost(env, store))
   const sync = scope.own(createSync(env, host))
+  const noteRefusal = createRefusalNotes(env, parts.note)
   scope.own(
-    sync.on('refused', ({ peer, document, error }) =>
-      env.log.warn('a peer sent what was refused', {
-        deviceId: peer,
-        document: document ?? '',
-        code: error.code,
-        reason: error.message,
-      }),
-    ),
+    sync.on('refused', ({ peer, document = '', error }) => {
+      const { code, message: reason } = error
+      env.log.warn('a peer sent what was refused', { deviceId: peer, document, code, reason })
+      if (code === 'auth.denied') noteRefusal(peer, document)
+    }),
   )
+  scope.own(roster.events.on('roster.changed', () => sync.compare()))
   keepChannels(env, scope, {
     mesh,
     self: parts.self,
     protocol: syncProtocol,
     lane: 'control',
+    wanted: plainDevices(roster),
     attach: (deviceId, channel) =>
       sync.connect(deviceId, channel, {
         // Asked for each message, so that a changed roster counts at once
-        visible: (document) => may(roster.state, deviceId, 'doc.read', document).allowed,
+        // Both ways alike, or they would never agree on what they have in common
+        visible: (document) =>
+          mayReadDocument(roster.state, deviceId, document) &&
+          mayReadDocument(roster.state, parts.self, document),
         mayWrite: (document) => may(roster.state, deviceId, 'doc.write', document).allowed,
       }),
   })

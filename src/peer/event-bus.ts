@@ -21,6 +21,8 @@ export interface PeerEvents {
   'link.suspect': { readonly deviceId: string }
   'link.down': { readonly deviceId: string; readonly reason: string }
   'pair.opened': { readonly expiresAtMs: number }
+  /** It has proved the code; a person has to say yes or no. */
+  'pair.requested': { readonly name: string; readonly kind: string }
   'pair.failed': { readonly reason: string }
   'pair.closed': { readonly reason: string }
   'space.shared': { readonly spaceId: string; readonly name: string }
@@ -28,6 +30,12 @@ export interface PeerEvents {
   'space.left': { readonly spaceId: string }
   'space.paused': { readonly spaceId: string }
   'space.resumed': { readonly spaceId: string }
+  'space.role': { readonly spaceId: string; readonly role: string }
+  'space.selected': {
+    readonly spaceId: string
+    readonly only: readonly string[]
+    readonly except: readonly string[]
+  }
   'space.synced': { readonly spaceId: string; readonly fileCount: number }
   'file.problem': {
     readonly spaceId: string
@@ -36,6 +44,7 @@ export interface PeerEvents {
     readonly fix: string
   }
   'clipboard.changed': { readonly deviceId: string; readonly sizeBytes: number }
+  'clipboard.state': { readonly state: string }
   'store.problem': { readonly code: string; readonly message: string }
 }
 

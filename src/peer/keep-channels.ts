@@ -7,6 +7,7 @@ import { backoffMs } from '../base/backoff.ts'
 import type { Channel } from '../base/channel.ts'
 import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
+import { SkeinError } from '../base/errors.ts'
 import type { DeviceId } from '../base/ids.ts'
 import type { Lane } from '../base/link.ts'
 import { errorFields } from '../base/log.ts'
@@ -20,6 +21,14 @@ export interface KeptProtocol {
   readonly lane: Lane
   /** Takes over the channel; closes the one it had of this device when nothing needs that any more. */
   readonly attach: (deviceId: DeviceId, channel: Channel) => void
+  /** With whom this protocol is spoken, where not with everybody: nobody else gets a channel, nor keeps one. */
+  readonly wanted?: WantedDevices
+}
+
+export interface WantedDevices {
+  has(deviceId: DeviceId): boolean
+  /** The answer may be another one now. */
+  onChanged(listener: () => void): Disposable
 }
 
 const reopenBackoff = { firstMs: 100, maxMs: 5_000 }
@@ -32,8 +41,9 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
   const open = new Map<DeviceId, { readonly channel: Channel; readonly pathId: string | undefined }>()
   const busy = new Set<DeviceId>()
   const pathId = (deviceId: DeviceId): string | undefined => keeper.path(deviceId, kept.lane)?.id
+  const attachments = createAttachments(kept)
   const isDue = (deviceId: DeviceId): boolean => {
-    const wanted = pathId(deviceId)
+    const wanted = attachments.isWanted(deviceId) ? pathId(deviceId) : undefined
     return wanted !== undefined && open.get(deviceId)?.pathId !== wanted
   }
 
@@ -49,7 +59,7 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
     const before = pathId(deviceId)
     const channel = await keeper.open(deviceId, kept.protocol, kept.lane, signal)
     open.set(deviceId, { channel, pathId: before })
-    kept.attach(deviceId, channel)
+    attachments.attach(deviceId, channel)
     void channel.closed.then(() => {
       if (open.get(deviceId)?.channel !== channel) return
       open.delete(deviceId)
@@ -82,7 +92,7 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
       start(deviceId)
     })
   }
-  scope.own(keeper.handle(kept.protocol, (channel, deviceId) => kept.attach(deviceId, channel)))
+  scope.own(keeper.handle(kept.protocol, (channel, deviceId) => attachments.attach(deviceId, channel)))
   scope.own(keeper.events.on('link.up', ({ deviceId }) => start(deviceId)))
   // Links that came up while the rest of the peer was still starting
   for (const { deviceId } of keeper.status()) start(deviceId)
@@ -91,4 +101,34 @@ export function keepChannels(env: Env, scope: Scope, kept: KeptProtocol): void {
       if (lane === kept.lane) start(deviceId)
     }),
   )
+  const recheck = (): void => {
+    attachments.endUnwanted()
+    for (const { deviceId } of keeper.status()) start(deviceId)
+  }
+  if (kept.wanted !== undefined) scope.own(kept.wanted.onChanged(recheck))
+}
+
+/** The channels of both directions: handed on while they are wanted, ended when they are not or no more. */
+function createAttachments({ wanted, protocol, attach }: KeptProtocol): {
+  isWanted(deviceId: DeviceId): boolean
+  attach(deviceId: DeviceId, channel: Channel): void
+  endUnwanted(): void
+} {
+  const attached = new Map<DeviceId, Set<Channel>>()
+  const isWanted = (deviceId: DeviceId): boolean => wanted?.has(deviceId) ?? true
+  const end = (channel: Channel): void =>
+    channel.abort(new SkeinError('auth.denied', `${protocol} is not for this device`))
+  return {
+    isWanted,
+    attach(deviceId, channel) {
+      if (!isWanted(deviceId)) return end(channel)
+      const channels = attached.get(deviceId) ?? new Set()
+      attached.set(deviceId, channels.add(channel))
+      void channel.closed.then(() => channels.delete(channel))
+      attach(deviceId, channel)
+    },
+    endUnwanted() {
+      for (const [deviceId, channels] of attached) if (!isWanted(deviceId)) channels.forEach(end)
+    },
+  }
 }

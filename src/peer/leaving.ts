@@ -9,6 +9,7 @@ import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { hasCode, SkeinError } from '../base/errors.ts'
 import type { LeaveReport } from './api.ts'
+import { clipboardKeysRecord } from './auth/clipboard-keys.ts'
 import { createIdentity } from './auth/keys.ts'
 import { membersOf } from './auth/roster-state.ts'
 import type { Roster } from './auth/roster.ts'
@@ -19,6 +20,7 @@ import type { Home } from './home.ts'
 import type { Mesh } from './mesh.ts'
 import { retiredKeysRecord } from './retired-keys.ts'
 import type { Settings } from './settings.ts'
+import { spaceKeysRecord } from './space-keys.ts'
 
 /** Those in reach hear of it within a round trip; one that is frozen must not keep this device. */
 const farewellMs = 3_000
@@ -54,8 +56,11 @@ const countUp = (mesh: Mesh): number => mesh.keeper.status().filter((link) => li
 export async function forgetMesh(env: Env, home: Home, settings: Settings): Promise<void> {
   const { keep } = home
   await keep.remove('spaces')
+  await keep.remove(spaceKeysRecord)
   await keep.remove(retiredKeysRecord)
   await setAside(join(home.directory, 'data'))
+  await keep.remove(clipboardKeysRecord)
+  await rm(join(home.directory, 'data', 'clipboard'), { recursive: true, force: true })
   const identity = await createIdentity(env, keep, { name: settings.name, kind: settings.kind })
   const roster = await createRoster(env, keep, identity)
   const own = roster.state.devices.get(identity.deviceId)

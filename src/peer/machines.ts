@@ -2,7 +2,6 @@
  * What the machines of the mesh are and how busy they are: this one by its system, the others by asking those in reach.
  * RPC: `peer.facts` {} -> facts. For people only: nothing is decided by it, and a device may say what it likes.
  */
-import { readdir, readFile } from 'node:fs/promises'
 import { availableParallelism, freemem, loadavg, platform, totalmem } from 'node:os'
 import type { Validator } from '../base/codec.ts'
 import { boolean, integer, object, optional, text } from '../base/codec.ts'
@@ -14,6 +13,7 @@ import type { Scope } from '../base/scope.ts'
 import type { Machine, MachineFacts, PeerApi } from './api.ts'
 import { may } from './auth/access.ts'
 import type { Roster } from './auth/roster.ts'
+import { readBattery } from './battery.ts'
 import type { Mesh } from './mesh.ts'
 
 export interface MachineParts {
@@ -75,6 +75,7 @@ export function startMachines(env: Env, scope: Scope, parts: MachineParts): Pick
 
 async function readFacts(): Promise<MachineFacts> {
   const cpuCount = availableParallelism()
+  const battery = await readBattery()
   return {
     system: platform(),
     architecture: process.arch,
@@ -83,24 +84,6 @@ async function readFacts(): Promise<MachineFacts> {
     loadPercent: Math.round(((loadavg()[0] ?? 0) / cpuCount) * 100),
     memoryBytes: totalmem(),
     freeMemoryBytes: freemem(),
-    ...(await readBattery()),
-  }
-}
-
-const powerFolder = '/sys/class/power_supply'
-
-/** Linux only; elsewhere, and on machines without one, nothing is said. */
-async function readBattery(): Promise<Pick<MachineFacts, 'batteryPercent' | 'isCharging'>> {
-  try {
-    const name = (await readdir(powerFolder)).find((entry) => /^BAT\d+$/.test(entry))
-    if (name === undefined) return {}
-    const read = async (field: string): Promise<string> =>
-      (await readFile(`${powerFolder}/${name}/${field}`, 'utf8')).trim()
-    const percent = Number(await read('capacity'))
-    if (!Number.isInteger(percent) || percent < 0 || percent > 100) return {}
-    return { batteryPercent: percent, isCharging: (await read('status')) === 'Charging' }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return {}
-    throw error
+    ...(battery !== undefined && { batteryPercent: battery.percent, isCharging: battery.isCharging }),
   }
 }

@@ -102,6 +102,7 @@ export function startPairing(
     const { requestId, answer } = questions.ask(signal)
     const { name, kind, peerId } = request
     const { role } = person
+    bus.publish('pair.requested', { name, kind })
     tell({ kind: 'confirm', requestId, name, deviceKind: kind, peerId, role, address: person.addressOf })
     const given = await answer
     if (!given.accept) return { accept: false }

@@ -3,12 +3,13 @@ import type { Env } from '../base/env.ts'
 import { hasCode } from '../base/errors.ts'
 import type { PeerApi, PeerStatus, Problem } from './api.ts'
 import type { PairingWindow } from './auth/pairing-window.ts'
+import type { ClipboardService } from './clipboard-service.ts'
 import { describeLinks } from './device-verbs.ts'
 import { examine, hasNetwork } from './doctor.ts'
 import type { Documents } from './documents.ts'
 import type { Mesh } from './mesh.ts'
 import type { Settings } from './settings.ts'
-import type { Spaces } from './spaces.ts'
+import type { SealedSpaces } from './sealed-spaces.ts'
 import type { Trust } from './trust.ts'
 
 export interface StatusParts {
@@ -16,7 +17,8 @@ export interface StatusParts {
   readonly mesh: Mesh
   readonly window: PairingWindow
   readonly documents: Documents
-  readonly spaces: Spaces
+  readonly spaces: SealedSpaces
+  readonly clipboard: Pick<ClipboardService, 'state'>
   readonly settings: Settings
 }
 
@@ -40,6 +42,7 @@ export function createStatusVerbs(env: Env, parts: StatusParts): Pick<PeerApi, '
       addresses,
       links: describeLinks(env, { identity, roster, mesh }),
       spaces: await spacesNow(parts.spaces),
+      clipboard: parts.clipboard.state(),
       problems: problemsOf({
         isMember: isMember(),
         isStoreOpen: documents.host.store.status === 'open',
@@ -51,14 +54,23 @@ export function createStatusVerbs(env: Env, parts: StatusParts): Pick<PeerApi, '
   return {
     status,
     doctor: async () => {
-      const { addresses, links, spaces } = await status()
-      return examine({ env, settings, addresses, links, spaces, documents, isMember: isMember() })
+      const { addresses, links, spaces, clipboard } = await status()
+      return examine({
+        env,
+        settings,
+        addresses,
+        links,
+        spaces,
+        clipboard,
+        documents,
+        isMember: isMember(),
+      })
     },
   }
 }
 
 /** While the store is down the rest must still be said; `problems` names the store. */
-async function spacesNow(spaces: Spaces): Promise<PeerStatus['spaces']> {
+async function spacesNow(spaces: SealedSpaces): Promise<PeerStatus['spaces']> {
   try {
     return await spaces.statuses()
   } catch (error) {

@@ -61,7 +61,7 @@ export function completeApi(peer: PeerApi, facts: ProcessFacts): Api {
       checkLostLines(facts.logFile),
       ...(await peer.doctor(params, call)),
     ],
-    consoleOpen: () => withConsole((host) => host.open()),
+    consoleOpen: ({ isForOwnUser }) => withConsole((host) => host.open(isForOwnUser)),
     consoleSessions: () => withConsole((host) => host.sessions()),
     consoleEnd: ({ id }) =>
       withConsole(async (host) => {

@@ -33,6 +33,8 @@ export interface Settings {
   /** The web console on the loopback addresses, and the port it asks for; 0: any free one. */
   readonly console: boolean
   readonly consolePort: number
+  /** This desktop takes part in the shared clipboard. */
+  readonly clipboard: boolean
   /** How fast file contents may go out and come in. */
   readonly rates: ContentRates
 }
@@ -53,6 +55,7 @@ interface GivenSettings {
   readonly logLevel?: LogLevel | undefined
   readonly console?: boolean | undefined
   readonly consolePort?: number | undefined
+  readonly clipboard?: boolean | undefined
   /** Kilobytes a second; absent: as fast as it goes. */
   readonly sendKBps?: number | undefined
   readonly receiveKBps?: number | undefined
@@ -71,6 +74,7 @@ export function settingsFromOptions(options: Readonly<Record<string, unknown>>):
     interfaces: options['interface'],
     logLevel: options['log-level'],
     console: options['console'],
+    clipboard: options['clipboard'],
     consolePort: options['console-port'] === undefined ? undefined : Number(options['console-port']),
   }
 }
@@ -84,6 +88,7 @@ const shape: Validator<GivenSettings> = object({
   logLevel: optional(oneOf('debug', 'info', 'warn', 'error')),
   console: optional(boolean),
   consolePort: optional(integer(65_535)),
+  clipboard: optional(boolean),
   sendKBps: optional(integer(limits.rateKBps)),
   receiveKBps: optional(integer(limits.rateKBps)),
 })
@@ -107,6 +112,7 @@ export async function readSettings(home: string, options: unknown = {}): Promise
     logLevel: given.logLevel ?? 'info',
     console: given.console ?? true,
     consolePort: given.consolePort ?? defaultConsolePort,
+    clipboard: given.clipboard ?? true,
     rates: { sendBytesPerSecond: rate(given.sendKBps), receiveBytesPerSecond: rate(given.receiveKBps) },
   }
 }

@@ -64,7 +64,7 @@ export function createConflictVerbs(env: Env, parts: ConflictVerbParts): Conflic
       return { ...shown, diffs }
     },
     async conflictPick(params, { signal }) {
-      const one = await findConflict(shelf, params.path)
+      const one = await findDecidable(shelf, params.path)
       const { conflict, open } = one
       let paths: readonly string[] = [conflict.path]
       if (params.choice === 'both') {
@@ -74,7 +74,7 @@ export function createConflictVerbs(env: Env, parts: ConflictVerbParts): Conflic
       return await resolved(env, one, paths, signal)
     },
     async conflictMerge({ path, result }, { signal }) {
-      const one = await findConflict(shelf, path)
+      const one = await findDecidable(shelf, path)
       if (result === undefined) return await writeDraft(env, parts, one, signal)
       const bytes = await readResult(result)
       await one.open.conflicts.replace(one.conflict, bytes)
@@ -94,6 +94,15 @@ async function findConflict(shelf: Shelf, given: string): Promise<Found> {
       fix: 'skein conflicts lists them',
     })
   return { held, open: held.open, conflict }
+}
+
+/** A device that sends nothing of the space cannot decide for all. @throws as findConflict, `usage`. */
+async function findDecidable(shelf: Shelf, given: string): Promise<Found> {
+  const found = await findConflict(shelf, given)
+  if (!found.held.rules.isReadOnly && found.held.mayWrite) return found
+  throw new SkeinError('usage', 'this device only receives that space', {
+    fix: 'decide it on another device, or here after skein role SPACE --full',
+  })
 }
 
 async function listConflicts(parts: ConflictVerbParts, space: string | undefined): Promise<ConflictList> {

@@ -3,23 +3,10 @@
  * folder at all, so nothing scans, sends or receives its contents; its document goes on being synced, which moves records
  * alone.
  */
-import {
-  array,
-  boolean,
-  decodeCanonical,
-  encodeCanonical,
-  integer,
-  object,
-  optional,
-  text,
-  textOf,
-} from '../base/codec.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import type { DeviceId, SpaceId } from '../base/ids.ts'
-import { isSpaceId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
-import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
 import type { Scope } from '../base/scope.ts'
 import type { BlobExchange } from '../blobs/exchange.ts'
@@ -31,16 +18,24 @@ import type { Conflicts } from '../files/conflicts.ts'
 import { createConflicts } from '../files/conflicts.ts'
 import type { Filesystem } from '../files/filesystem.ts'
 import type { Folder } from '../files/folder.ts'
+import type { PartRules } from '../files/folder-part.ts'
+import { wholeRules } from '../files/folder-part.ts'
 import { createFolder } from '../files/folder.ts'
 import { createHashWorkers } from '../files/hash-workers.ts'
 import { createNodeFilesystem } from '../files/node-filesystem.ts'
+import type { AskHolders } from '../files/releases.ts'
+import { scrubNames } from '../files/scrub.ts'
 import { createSpaceFolderTree } from '../files/space-folder-tree.ts'
 import type { Versions } from '../files/versions.ts'
 import { createVersions } from '../files/versions.ts'
 import { may } from './auth/access.ts'
 import type { Roster } from './auth/roster.ts'
+import { membersOf } from './auth/roster-state.ts'
+import { watchPower } from './battery.ts'
 import type { Documents } from './documents.ts'
 import type { EventBus } from './event-bus.ts'
+import type { FolderCounts, Place } from './shelf-places.ts'
+import { noCounts, readPlaces, writePlaces } from './shelf-places.ts'
 import type { TransferRate } from './transfer-rate.ts'
 import { createTransferRate } from './transfer-rate.ts'
 
@@ -51,12 +46,10 @@ export interface ShelfParts {
   readonly documents: Documents
   readonly exchange: BlobExchange
   readonly bus: EventBus
-}
-
-/** What stays known while a folder is not open. */
-export interface FolderCounts {
-  readonly fileCount: number
-  readonly sizeBytes: number
+  /** Something besides the members holds contents of the space and cannot be asked now. */
+  readonly isOutOfReach?: (spaceId: SpaceId) => boolean
+  /** Asks the other devices what they hold of a space. */
+  readonly holders: (spaceId: SpaceId) => AskHolders
 }
 
 export interface OpenFolder {
@@ -75,23 +68,30 @@ export interface Joined {
   readonly versions: Versions
   /** Of the last time that it was open. */
   readonly counts: FolderCounts
+  readonly rules: PartRules
+  /** The mesh gave this device no right to write: it is read-only whatever the rules say. */
+  readonly mayWrite: boolean
 }
 
 export interface Shelf {
   readonly joined: ReadonlyMap<SpaceId, Joined>
   /** Spaces that lie here but could not be opened, and why. */
   readonly broken: ReadonlyMap<SpaceId, { readonly directory: string; readonly reason: string }>
-  add(spaceId: SpaceId, directory: string): Promise<void>
+  add(spaceId: SpaceId, directory: string, how?: Joining): Promise<void>
+  /** What part of the space this device takes from now on; holds after a restart. @throws `not.found`. */
+  setRules(spaceId: SpaceId, rules: PartRules): Promise<void>
   remove(spaceId: SpaceId): Promise<void>
   /** Idempotent; holds after a restart. */
   pause(spaceId: SpaceId): Promise<void>
   resume(spaceId: SpaceId): Promise<void>
+  /** Opens a paused space by other rules until the handle ends; it is paused all the while. @throws `not.found`, `usage`. */
+  openOnce(spaceId: SpaceId, rules: PartRules): Promise<AsyncDisposable>
 }
 
-interface Place {
-  readonly directory: string
-  readonly isPaused: boolean
-  readonly counts: FolderCounts
+export interface Joining {
+  readonly rules?: PartRules
+  /** It is not opened. */
+  readonly isPaused?: boolean
 }
 
 interface Held extends Place {
@@ -101,20 +101,6 @@ interface Held extends Place {
   readonly scope: Scope
   readonly running: (OpenFolder & { readonly scope: Scope }) | undefined
 }
-
-const recordName = 'spaces'
-const placesShape = array(
-  object({
-    id: textOf(isSpaceId, 'a space id'),
-    directory: text(4096),
-    paused: optional(boolean),
-    files: optional(integer()),
-    bytes: optional(integer()),
-  }),
-  limits.spaces,
-)
-const placesBytes = limits.spaces * 8_192
-const noCounts: FolderCounts = { fileCount: 0, sizeBytes: 0 }
 
 /** Opens every space that lies on this device and is not paused. */
 export async function openShelf(env: Env, scope: Scope, parts: ShelfParts): Promise<Shelf> {
@@ -131,11 +117,13 @@ class DeviceShelf implements Shelf {
   /** What is kept: a space that could not be opened stays in it. */
   private readonly places = new Map<SpaceId, Place>()
   private readonly held = new Map<SpaceId, Held>()
+  private readonly isOnBattery: () => boolean
 
   constructor(env: Env, scope: Scope, parts: ShelfParts) {
     this.env = env
     this.scope = scope
     this.parts = parts
+    this.isOnBattery = watchPower(env, scope)
   }
 
   get joined(): ReadonlyMap<SpaceId, Joined> {
@@ -144,19 +132,21 @@ class DeviceShelf implements Shelf {
 
   async load(): Promise<void> {
     const { keep, exchange } = this.parts
-    const stored = await keep.read(recordName)
-    for (const one of stored === undefined ? [] : decodeCanonical(stored, placesShape, placesBytes)) {
-      const { id, directory, paused: isPaused = false, files: fileCount = 0, bytes: sizeBytes = 0 } = one
-      this.places.set(id, { directory, isPaused, counts: { fileCount, sizeBytes } })
-    }
+    for (const [id, place] of await readPlaces(keep)) this.places.set(id, place)
     // One folder that cannot be opened must not keep the peer from starting: doctor names it
     for (const id of this.places.keys()) await this.open(id).catch((error: unknown) => this.fail(id, error))
+    this.scope.own(
+      this.parts.roster.events.on('roster.changed', () =>
+        this.scope.spawn('follow rights', () => this.followRights()),
+      ),
+    )
     this.scope.own(exchange.onPeer(() => this.held.forEach(({ running }) => running?.folder.retry())))
     this.scope.own(exchange.addSource((hash, remote) => this.openBlob(hash, remote)))
   }
 
-  async add(spaceId: SpaceId, directory: string): Promise<void> {
-    this.places.set(spaceId, { directory, isPaused: false, counts: noCounts })
+  async add(spaceId: SpaceId, directory: string, how: Joining = {}): Promise<void> {
+    const { rules = wholeRules, isPaused = false } = how
+    this.places.set(spaceId, { directory, isPaused, counts: noCounts, rules })
     try {
       await this.open(spaceId)
     } catch (error) {
@@ -173,13 +163,15 @@ class DeviceShelf implements Shelf {
     this.places.delete(spaceId)
     await this.save()
     await held?.scope.close()
+    for (const name of scrubNames(spaceId)) await this.parts.keep.remove(name)
   }
 
   async pause(spaceId: SpaceId): Promise<void> {
     const held = this.held.get(spaceId)
     if (held?.running === undefined) return
     const { files: fileCount, bytes: sizeBytes } = held.running.folder.status()
-    const place = { directory: held.directory, isPaused: true, counts: { fileCount, sizeBytes } }
+    const { directory, rules } = held
+    const place = { directory, isPaused: true, counts: { fileCount, sizeBytes }, rules }
     // Kept first: a crash in between leaves it paused, as was asked
     this.places.set(spaceId, place)
     await this.save()
@@ -191,10 +183,40 @@ class DeviceShelf implements Shelf {
     const held = this.held.get(spaceId)
     if (held === undefined || held.running !== undefined) return
     const running = await this.run(held)
-    const place = { directory: held.directory, isPaused: false, counts: held.counts }
+    const { directory, counts, rules } = held
+    const place = { directory, isPaused: false, counts, rules }
     this.places.set(spaceId, place)
     this.held.set(spaceId, { ...held, ...place, running })
     await this.save()
+  }
+
+  async openOnce(spaceId: SpaceId, rules: PartRules): Promise<AsyncDisposable> {
+    const held = this.held.get(spaceId)
+    if (held === undefined) throw new SkeinError('not.found', 'this space is not open on this device')
+    if (held.running !== undefined)
+      throw new SkeinError('usage', 'this space is kept in sync here all the time', { fix: 'skein sync' })
+    const running = await this.run({ ...held, rules })
+    this.held.set(spaceId, { ...held, running })
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (this.held.get(spaceId)?.running === running) await this.pause(spaceId)
+      },
+    }
+  }
+
+  async setRules(spaceId: SpaceId, rules: PartRules): Promise<void> {
+    const held = this.held.get(spaceId)
+    if (held === undefined) throw new SkeinError('not.found', 'this space is not open on this device')
+    const { directory, isPaused, counts, running } = held
+    const place = { directory, isPaused, counts, rules }
+    // Kept first: whoever was told that it sends nothing must not send after a crash
+    this.places.set(spaceId, place)
+    await this.save()
+    const next = { ...held, ...place, running: undefined }
+    this.held.set(spaceId, next)
+    if (running === undefined) return
+    await running.scope.close()
+    this.held.set(spaceId, { ...next, running: await this.run(next) })
   }
 
   private async open(spaceId: SpaceId): Promise<void> {
@@ -217,6 +239,7 @@ class DeviceShelf implements Shelf {
   private async run(held: Held): Promise<OpenFolder & { readonly scope: Scope }> {
     const { exchange, bus, roster } = this.parts
     const { spaceId, directory, space, filesystem } = held
+    const rules = { ...held.rules, isReadOnly: held.rules.isReadOnly || !this.mayWrite() }
     const scope = held.scope.child('folder')
     try {
       const tree = await createSpaceFolderTree(space)
@@ -225,10 +248,15 @@ class DeviceShelf implements Shelf {
           spaceId,
           tree,
           filesystem,
-          workers: createHashWorkers(directory),
+          workers: createHashWorkers(directory, filesystem),
+          keep: this.parts.keep,
+          isOnBattery: this.isOnBattery,
           fetch: (wanted, file) => exchange.fetch(wanted, file),
           fetchSmall: (wanted) => exchange.fetchSmall(wanted),
           partial: exchange,
+          rules,
+          askHolders: this.parts.holders(spaceId),
+          hasEverybody: () => this.hasEverybody(spaceId),
           push: exchange.push.open(spaceId, {
             mayRead: (remote) => may(roster.state, remote, 'blob.read', spaceId).allowed,
             mayWrite: (remote) => may(roster.state, remote, 'doc.write', spaceId).allowed,
@@ -247,6 +275,33 @@ class DeviceShelf implements Shelf {
       await scope.close()
       throw error
     }
+  }
+
+  private mayWrite(): boolean {
+    const { roster, self } = this.parts
+    return may(roster.state, self, 'doc.write').allowed
+  }
+
+  /** Folders opened by a right that is another one now are opened anew. */
+  private async followRights(): Promise<void> {
+    const isForced = !this.mayWrite()
+    for (const { spaceId, rules, running } of this.held.values()) {
+      if (running === undefined || rules.isReadOnly) continue
+      if (running.folder.part.isReadOnly !== isForced) await this.setRules(spaceId, rules)
+    }
+  }
+
+  /** Every member that may hold contents of the space is within reach. */
+  private hasEverybody(spaceId: SpaceId): boolean {
+    const { exchange, roster, self, isOutOfReach } = this.parts
+    if (isOutOfReach?.(spaceId) === true) return false
+    const reached = new Set(exchange.peers)
+    return membersOf(roster.state).every(
+      ({ deviceId }) =>
+        deviceId === self ||
+        reached.has(deviceId) ||
+        !may(roster.state, deviceId, 'blob.read', spaceId).allowed,
+    )
   }
 
   /** @throws `limit.exceeded` when what is paused might have it: "not now" is no "I have none". */
@@ -273,19 +328,15 @@ class DeviceShelf implements Shelf {
     })
   }
 
-  private toJoined({ spaceId, directory, space, filesystem, counts, running }: Held): Joined {
+  private toJoined({ spaceId, directory, space, filesystem, counts, rules, running }: Held): Joined {
     const { clock, random } = this.env
     const versions = running?.folder.versions ?? createVersions(filesystem, clock, random)
-    return { spaceId, directory, space, filesystem, counts, open: running, versions }
+    const mayWrite = this.mayWrite()
+    return { spaceId, directory, space, filesystem, counts, rules, mayWrite, open: running, versions }
   }
 
-  private async save(): Promise<void> {
-    const places = [...this.places].map(([id, { directory, isPaused, counts }]) => ({
-      id,
-      directory,
-      ...(isPaused && { paused: true, files: counts.fileCount, bytes: counts.sizeBytes }),
-    }))
-    await this.parts.keep.write(recordName, encodeCanonical(places))
+  private save(): Promise<void> {
+    return writePlaces(this.parts.keep, this.places)
   }
 }
 

@@ -23,9 +23,25 @@ export function describeSpace(setting: SpaceSetting, shelf: Shelf): SpaceStatus 
   const held = shelf.joined.get(id)
   if (held === undefined) return { ...none, state: 'not-joined' }
   const { directory, counts } = held
+  const part = describePart(held)
   if (held.open === undefined)
-    return { ...none, ...counts, directory, state: 'paused', reason: 'paused by you' }
-  return { ...none, ...describeOpen(held.open), directory }
+    return { ...none, ...counts, directory, ...part, state: 'paused', reason: 'paused by you' }
+  return { ...none, ...describeOpen(held.open), directory, ...part }
+}
+
+function describePart({ rules, mayWrite, open }: Joined): Partial<SpaceStatus> {
+  const { isReadOnly, selection } = rules
+  const isAll = selection.only.length + selection.except.length === 0
+  const { localChanges = 0, unreleased = 0 } = open?.folder.status() ?? {}
+  return {
+    role: isReadOnly || !mayWrite ? 'read-only' : 'full',
+    ...(!isAll && { selection }),
+    ...(localChanges > 0 && {
+      localChangeCount: localChanges,
+      localChanges: open?.folder.part.changes.some(limits.listedProblems) ?? [],
+    }),
+    ...(unreleased > 0 && { unreleasedCount: unreleased }),
+  }
 }
 
 function describeOpen({

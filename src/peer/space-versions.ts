@@ -2,6 +2,7 @@
 import type { Env } from '../base/env.ts'
 import { SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { BlobExchange } from '../blobs/exchange.ts'
 import { isWithin, joinPath } from '../files/filesystem.ts'
 import type { HistoryEvent } from '../files/history.ts'
 import { tellHistory } from '../files/history.ts'
@@ -17,6 +18,7 @@ import {
 import type { FileVersion, HistoryStep, RestoreParams, RestoreReport } from './api-spaces.ts'
 import type { PeerApi } from './api.ts'
 import type { Roster } from './auth/roster.ts'
+import type { AskVersions, RemoteVersion } from './remote-versions.ts'
 import { deviceOf } from './space-conflicts.ts'
 import { locate } from './space-paths.ts'
 import type { Joined, Shelf } from './space-shelf.ts'
@@ -24,25 +26,35 @@ import type { Joined, Shelf } from './space-shelf.ts'
 export interface VersionVerbParts {
   readonly roster: Roster
   readonly shelf: Shelf
+  readonly exchange: Pick<BlobExchange, 'fetch'>
+  readonly askVersions: AskVersions
 }
 
 type VersionVerbs = Pick<PeerApi, 'versions' | 'restore' | 'history'>
 
-export function createVersionVerbs(env: Env, { roster, shelf }: VersionVerbParts): VersionVerbs {
-  const restoring = ({ space, filesystem, versions, open }: Joined): RestoreParts => ({
-    space,
-    filesystem,
-    versions,
-    random: env.random,
-    bases: open?.folder.bases,
-    nowMs: () => env.clock.nowMs(),
+/** What restoring in a folder needs; without a way to other devices. */
+export const restoringIn = (env: Env, { space, filesystem, versions, open }: Joined): RestoreParts => ({
+  space,
+  filesystem,
+  versions,
+  random: env.random,
+  bases: open?.folder.bases,
+  nowMs: () => env.clock.nowMs(),
+})
+
+export function createVersionVerbs(env: Env, parts: VersionVerbParts): VersionVerbs {
+  const { roster, shelf, exchange, askVersions } = parts
+  const restoring = (held: Joined, signal?: AbortSignal): RestoreParts => ({
+    ...restoringIn(env, held),
+    fetch: signal && ((wanted, file, from) => exchange.fetch({ ...wanted, signal }, file, [from])),
   })
-  const nameOf = (author: string | undefined): string | undefined =>
-    author === undefined ? undefined : (deviceOf(roster, author)?.name ?? author)
+  const nameOf = createNameOf(parts)
   return {
-    async versions({ path: given }) {
+    async versions({ path: given, isHereOnly = false }, { signal }) {
       const { held, path } = await locate(shelf.joined.values(), given)
-      const found = await listRestorable(restoring(held), path)
+      const here = await listRestorable(restoring(held), path)
+      const others = isHereOnly ? [] : await elsewhere(askVersions, held, { path, here, signal })
+      const found = [...here, ...others].sort((a, b) => b.keptAtMs - a.keptAtMs)
       const stat = await held.filesystem.lstat(path)
       const current = stat && {
         kind: stat.kind,
@@ -52,44 +64,79 @@ export function createVersionVerbs(env: Env, { roster, shelf }: VersionVerbParts
       return {
         spaceId: held.spaceId,
         path,
-        versions: found.slice(0, limits.listedEntries).map((version) => describe(version, nameOf)),
+        versions: found
+          .slice(0, limits.listedEntries)
+          .map((version) => ({ ...describe(version, nameOf), ...keptOn(roster, version) })),
         isCut: found.length > limits.listedEntries,
         ...(current !== undefined && { current }),
         caps: { days: limits.versionDays, bytes: limits.versionBytes },
       }
     },
-    async restore(params) {
+    async restore(params, { signal }) {
       const { held, path } = await locate(shelf.joined.values(), params.path)
       const to = params.to === undefined ? undefined : await locate(shelf.joined.values(), params.to)
       if (to !== undefined && to.held.spaceId !== held.spaceId)
         throw new SkeinError('usage', '--to must lie in the same shared folder', {
           fix: 'restore it there, then copy it',
         })
-      const restored = await restore(restoring(held), { path, to: to?.path, params })
+      const ask = (here: readonly Restorable[]): Promise<readonly RemoteVersion[]> =>
+        elsewhere(askVersions, held, { path, here, signal })
+      const restored = await restore(restoring(held, signal), { path, to: to?.path, params, ask })
       // Nothing here waits for the watcher: where there is none it would take until the next sweep
       held.open?.folder.rescan()
       return { spaceId: held.spaceId, ...restored }
     },
-    async history({ path: given }) {
-      const { held, path } = await locate(shelf.joined.values(), given)
-      const parts = restoring(held)
-      const entry = await held.space.lookup(path)
-      const node = entry === undefined ? undefined : await held.space.node(entry.nodeId)
-      const versions = await listRestorable(parts, path)
-      const own = versions.filter((version) => version.path === path || version.nodeId === entry?.nodeId)
-      const related = entry === undefined ? versions.filter((one) => isSameFile(one, path, versions)) : own
-      const steps = tellHistory({ entry, node, versions: related })
-      if (steps.length === 0)
-        throw new SkeinError('not.found', `nothing is known of "${path}"`, {
-          fix: 'check the path: skein versions DIR',
-        })
-      return {
-        spaceId: held.spaceId,
-        path,
-        isThere: entry !== undefined,
-        steps: steps.slice(0, limits.listedEntries).map((step) => describeStep(step, nameOf)),
-      }
-    },
+    history: createHistoryVerb(env, parts),
+  }
+}
+
+/** What other devices keep and this one does not, one of each content. */
+async function elsewhere(
+  ask: AskVersions,
+  { spaceId }: Joined,
+  wish: { readonly path: string; readonly here: readonly Restorable[]; readonly signal: AbortSignal },
+): Promise<readonly RemoteVersion[]> {
+  const known = new Set(wish.here.map(({ hash }) => hash))
+  const found: RemoteVersion[] = []
+  for (const one of await ask(spaceId, wish.path, wish.signal)) {
+    if (known.has(one.hash)) continue
+    known.add(one.hash)
+    found.push(one)
+  }
+  return found
+}
+
+type NamedBy = Pick<VersionVerbParts, 'roster'>
+
+const createNameOf =
+  ({ roster }: NamedBy): NameOf =>
+  (author) =>
+    author === undefined ? undefined : (deviceOf(roster, author)?.name ?? author)
+
+function createHistoryVerb(
+  env: Env,
+  parts: Pick<VersionVerbParts, 'roster' | 'shelf'>,
+): VersionVerbs['history'] {
+  const nameOf = createNameOf(parts)
+  return async ({ path: given }) => {
+    const { held, path } = await locate(parts.shelf.joined.values(), given)
+    const restoring = restoringIn(env, held)
+    const entry = await held.space.lookup(path)
+    const node = entry === undefined ? undefined : await held.space.node(entry.nodeId)
+    const versions = await listRestorable(restoring, path)
+    const own = versions.filter((version) => version.path === path || version.nodeId === entry?.nodeId)
+    const related = entry === undefined ? versions.filter((one) => isSameFile(one, path, versions)) : own
+    const steps = tellHistory({ entry, node, versions: related })
+    if (steps.length === 0)
+      throw new SkeinError('not.found', `nothing is known of "${path}"`, {
+        fix: 'check the path: skein versions DIR',
+      })
+    return {
+      spaceId: held.spaceId,
+      path,
+      isThere: entry !== undefined,
+      steps: steps.slice(0, limits.listedEntries).map((step) => describeStep(step, nameOf)),
+    }
   }
 }
 
@@ -102,18 +149,28 @@ interface Wish {
   readonly path: string
   readonly to: string | undefined
   readonly params: RestoreParams
+  /** What other devices keep besides these. */
+  readonly ask: (here: readonly Restorable[]) => Promise<readonly RemoteVersion[]>
+}
+
+function keptOn(roster: Roster, { remote }: Restorable): { readonly keptOn?: string } {
+  return remote === undefined ? {} : { keptOn: roster.state.devices.get(remote)?.name ?? remote }
 }
 
 async function restore(
   parts: RestoreParts,
-  { path, to, params }: Wish,
+  { path, to, params, ask }: Wish,
 ): Promise<Omit<RestoreReport, 'spaceId'>> {
-  const all = await listRestorable(parts, path)
+  const here = await listRestorable(parts, path)
   const { version: id, atMs } = params
   const nothing = (): SkeinError =>
-    new SkeinError('not.found', `no earlier version of "${path}" is kept here`, {
-      fix: 'other devices may have one: skein versions PATH there',
+    new SkeinError('not.found', `no earlier version of "${path}" is kept here, nor on a device in reach`, {
+      fix: 'try again when the other devices are up',
     })
+  // Another device's times say nothing about when something was so here
+  const isAsked =
+    id === undefined ? atMs === undefined && here.length === 0 : !here.some((one) => one.id.startsWith(id))
+  const all = isAsked ? [...here, ...(await ask(here))] : here
   if (id !== undefined) {
     const version = findById(all, id)
     const isReplaced = await restoreOne(parts, version, to ?? (path === '' ? version.path : path))
@@ -153,7 +210,9 @@ async function restoreFile(
   { path, to, atMs, versions, nothing }: FileWish,
 ): Promise<Omit<RestoreReport, 'spaceId'>> {
   const current = (await recordedAt(parts, path))?.hash
-  const differing = versions.filter((version) => version.hash === undefined || version.hash !== current)
+  const differing = versions.filter(
+    ({ hash, cause }) => cause !== 'damaged' && (hash === undefined || hash !== current),
+  )
   const found = atMs === undefined ? differing[0] : versions.findLast((version) => version.keptAtMs > atMs)
   // What stands there has stood there since before that time
   if (found === undefined && atMs !== undefined && to === undefined && current !== undefined)

@@ -12,36 +12,52 @@ import { newSpaceId } from '../base/ids.ts'
 import type { Scope } from '../base/scope.ts'
 import type { Settings, SpaceSetting } from '../crdt/settings.ts'
 import { openSettings } from '../crdt/settings.ts'
+import { listRestorable } from '../files/restore.ts'
 import type { SpaceStatus } from './api-spaces.ts'
 import type { PeerApi } from './api.ts'
 import { membersOf } from './auth/roster-state.ts'
 import type { AskBusyMembers } from './busy-members.ts'
 import { startBusyMembers } from './busy-members.ts'
+import { createGrantVerb } from './grant-verb.ts'
+import { openGrantedSpaces } from './granted-spaces.ts'
 import type { Mesh } from './mesh.ts'
+import { createAskVersions, serveVersions } from './remote-versions.ts'
 import { createConflictVerbs, paused } from './space-conflicts.ts'
+import { createHolders, serveHolders } from './space-holders.ts'
 import { createIgnoreVerbs } from './space-ignore.ts'
+import { createPartVerbs, rulesOf } from './space-part.ts'
 import { checkDirectory, checkSpaceName, findSpace } from './space-paths.ts'
 import type { Joined, Shelf, ShelfParts } from './space-shelf.ts'
 import { openShelf } from './space-shelf.ts'
+import { createScrubVerbs } from './space-scrub.ts'
 import { describeSpace } from './space-status.ts'
-import { createVersionVerbs } from './space-versions.ts'
+import { createVersionVerbs, restoringIn } from './space-versions.ts'
+import type { Trust } from './trust.ts'
+import { syncOnce } from './sync-once.ts'
 import { followSync, waitForSync } from './sync-wait.ts'
 
-export interface SpacesParts extends ShelfParts {
+export interface SpacesParts extends Omit<ShelfParts, 'holders'> {
   readonly mesh: Pick<Mesh, 'keeper' | 'methods'>
+  readonly note: Trust['note']
   /** Never shared: it holds keys. */
   readonly home: string
 }
 
-type ListVerbs = Pick<PeerApi, 'share' | 'join' | 'unshare' | 'spaces' | 'sync' | 'syncProgress'>
+type ListVerbs = Pick<PeerApi, 'share' | 'join' | 'unshare' | 'spaces' | 'sync' | 'syncProgress' | 'syncOnce'>
 type HoldVerbs = Pick<PeerApi, 'pause' | 'resume' | 'deletions'>
 type FileVerbs = ReturnType<typeof createConflictVerbs> &
   ReturnType<typeof createVersionVerbs> &
-  ReturnType<typeof createIgnoreVerbs>
+  ReturnType<typeof createIgnoreVerbs> &
+  ReturnType<typeof createPartVerbs> &
+  ReturnType<typeof createGrantVerb> &
+  ReturnType<typeof createScrubVerbs>
 
 export interface Spaces {
   readonly verbs: ListVerbs & HoldVerbs & FileVerbs
   statuses(): Promise<readonly SpaceStatus[]>
+  readonly shelf: Shelf
+  readonly settings: Settings
+  find(wanted: string): Promise<SpaceSetting>
 }
 
 /** A device that was just paired has the list of spaces within this. */
@@ -60,8 +76,19 @@ interface VerbParts {
 /** Opens every space that lies on this device. */
 export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): Promise<Spaces> {
   const env = withLogScope(outer, 'spaces')
-  const settings = openSettings(parts.documents.host)
-  const shelf = await openShelf(env, scope, parts)
+  const holding = { ...parts.mesh, roster: parts.roster }
+  const all = openSettings(parts.documents.host)
+  const settings = await openGrantedSpaces(env, scope, { ...parts, ...parts.mesh }, all)
+  const shelf = await openShelf(env, scope, { ...parts, holders: createHolders(env, holding) })
+  serveHolders(
+    scope,
+    holding,
+    async (id, hash) => (await shelf.joined.get(id)?.open?.folder.part.holds(hash)) === true,
+  )
+  serveVersions(scope, holding, async (id, path) => {
+    const held = shelf.joined.get(id)
+    return held?.open === undefined ? undefined : await listRestorable(restoringIn(env, held), path)
+  })
   const statuses = async (): Promise<readonly SpaceStatus[]> =>
     (await settings.spaces()).map((space) => describeSpace(space, shelf))
   const find = async (wanted: string): Promise<SpaceSetting> => findSpace(await settings.spaces(), wanted)
@@ -77,32 +104,28 @@ export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): 
       ...createListVerbs(env, shared),
       ...createHoldVerbs(shared),
       ...createConflictVerbs(env, { self, roster, shelf, find, settings: () => settings.spaces() }),
-      ...createVersionVerbs(env, { roster, shelf }),
+      ...createVersionVerbs(env, {
+        roster,
+        shelf,
+        exchange: parts.exchange,
+        askVersions: createAskVersions(env, holding),
+      }),
       ...createIgnoreVerbs(env, { shelf, find }),
+      ...createPartVerbs({ shelf, find, bus: parts.bus }),
+      ...createGrantVerb({ ...parts, find }),
+      ...createScrubVerbs({ shelf, find, settings: () => settings.spaces() }),
     },
     statuses,
+    shelf,
+    settings,
+    find,
   }
 }
 
 function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
   const { parts, settings, shelf, find, statuses, busyMembers } = shared
   const { home, self, bus, documents } = parts
-  /** Right after pairing the list of spaces is still on its way: what is not there is waited for a moment. */
-  const findSoon = async (wanted: string, signal: AbortSignal): Promise<SpaceSetting> => {
-    const untilMs = env.clock.monotonicMs() + searchMs
-    for (;;) {
-      try {
-        return await find(wanted)
-      } catch (error) {
-        const { sync } = documents
-        const isComplete = sync.peers().length > 0 && sync.peers().every((peer) => sync.inSync(peer))
-        const isAlone = membersOf(parts.roster.state).length <= 1
-        if (!hasCode(error, 'not.found') || isComplete || isAlone || env.clock.monotonicMs() > untilMs)
-          throw error
-        await sleep(env.clock, lookAgainMs, signal)
-      }
-    }
-  }
+  const findSoon = createFindSoon(env, shared)
   const directories = (): readonly string[] =>
     [...shelf.joined.values(), ...shelf.broken.values()].map(({ directory }) => directory)
   const view = { sync: documents.sync, statuses, busyMembers }
@@ -121,13 +144,17 @@ function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
       bus.publish('space.shared', { spaceId: space.id, name: space.name })
       return describeSpace(space, shelf)
     },
-    async join({ space: wanted, directory }, { signal }) {
+    async join({ space: wanted, directory, role, only, except }, { signal }) {
+      const rules = rulesOf({
+        isReadOnly: role === 'read-only',
+        selection: { only: only ?? [], except: except ?? [] },
+      })
       const space = await findSoon(wanted, signal)
       const held = shelf.joined.get(space.id) ?? shelf.broken.get(space.id)
       if (held !== undefined)
         throw new SkeinError('usage', `this space is here already, in ${held.directory}`)
       const path = await checkDirectory(home, directory, directories(), 'may be made')
-      await shelf.add(space.id, path)
+      await shelf.add(space.id, path, { rules })
       bus.publish('space.joined', { spaceId: space.id, name: space.name, directory: path })
       return describeSpace(space, shelf)
     },
@@ -143,10 +170,38 @@ function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
       const spaceId = wanted === undefined ? undefined : (await find(wanted)).id
       return await waitForSync(env, view, { spaceId, timeoutMs, signal })
     },
+    async *syncOnce({ space: wanted, ...wish }, { signal }) {
+      const place = (directory: string): Promise<string> =>
+        checkDirectory(home, directory, directories(), 'may be made')
+      yield* syncOnce(env, { shelf, view, place }, await findSoon(wanted, signal), { ...wish, signal })
+    },
     async *syncProgress({ space: wanted, timeoutMs }, { signal }) {
       const spaceId = wanted === undefined ? undefined : (await find(wanted)).id
       yield* followSync(env, view, { spaceId, timeoutMs, signal })
     },
+  }
+}
+
+/** Right after pairing the list of spaces is still on its way: what is not there is waited for a moment. */
+function createFindSoon(
+  env: Env,
+  { parts, find }: Pick<VerbParts, 'parts' | 'find'>,
+): (wanted: string, signal: AbortSignal) => Promise<SpaceSetting> {
+  const { documents, roster } = parts
+  return async (wanted, signal) => {
+    const untilMs = env.clock.monotonicMs() + searchMs
+    for (;;) {
+      try {
+        return await find(wanted)
+      } catch (error) {
+        const { sync } = documents
+        const isComplete = sync.peers().length > 0 && sync.peers().every((peer) => sync.inSync(peer))
+        const isAlone = membersOf(roster.state).length <= 1
+        if (!hasCode(error, 'not.found') || isComplete || isAlone || env.clock.monotonicMs() > untilMs)
+          throw error
+        await sleep(env.clock, lookAgainMs, signal)
+      }
+    }
   }
 }
 

@@ -214,8 +214,14 @@ describe('every other verb', { timeout: timeoutMs }, () => {
       ['log', 'x'],
       ['ignore', 'notes', '*.o'],
       ['ignore', '--check', 'x'],
+      ['scrub', 'notes'],
+      ['scrub', '--status'],
       ['clip', 'set', 'a\u001b[2Jb'],
+      ['clip'],
       ['clip', 'history'],
+      ['clip', 'search', 'b'],
+      ['clip', 'pause', '--for', '10m'],
+      ['clip', 'resume'],
       ['install', '--print'],
       ['version'],
       ['metrics'],
@@ -231,6 +237,9 @@ describe('every other verb', { timeout: timeoutMs }, () => {
     expect((await cli.run(['clip', 'get'])).out).toBe('a\u001b[2Jb') // a pipe gets the bytes as they are
     expect((await cli.run(['clip', 'set'], { input: 'from a pipe\n' })).code).toBe(0)
     expect((await cli.run(['clip', 'get'])).out).toBe('from a pipe\n')
+    expect((await cli.run(['clip', 'clear'])).code).toBe(2)
+    expect((await cli.run(['clip', 'clear', '--yes'])).out).toContain('items are deleted')
+    expect((await cli.run(['clip', 'get'])).code).toBe(1)
     expect((await cli.run(['audit', 'verify'])).code).toBe(1)
     expect((await cli.run(['revoke', 'nobody', '--yes'])).err).toContain('no device is called "nobody"')
     expect((await cli.run(['revoke', 'old-phone'])).code).toBe(2)

@@ -33,6 +33,22 @@ describe('a list of folders', () => {
     expect(busy).toContain('notes: 1 of 4 files, 1.5 MB of 3.0 GB, 40.0 MB/s, 1 min left')
   })
 
+  test('says what part this device takes', () => {
+    const lines = formatSpaces([
+      space({
+        role: 'read-only',
+        selection: { only: ['/2026/'], except: ['*.raw'] },
+        unreleasedCount: 3,
+        localChangeCount: 2,
+      }),
+    ])
+    expect(lines).toContain('notes: read-only here: nothing is sent')
+    expect(lines).toContain('notes: kept here: only /2026/, except *.raw')
+    expect(lines).toContain('stays until another device holds it: 3 files')
+    expect(lines).toContain('! notes: changed here, not sent: 2 files: skein revert notes --list')
+    expect(formatSpaces([space({ role: 'full' })])).not.toContain('notes: ')
+  })
+
   test('never prints what a device put into a name', () => {
     const problems = [{ path: hostileName, cause: hostileName, fix: hostileName }]
     const bad = space({
@@ -41,6 +57,8 @@ describe('a list of folders', () => {
       reason: hostileName,
       problems,
       problemCount: 9,
+      selection: { only: [hostileName], except: [hostileName] },
+      localChangeCount: 1,
     })
     expect(findHarmful(formatSpaces([bad], 40), true)).toEqual([])
     const told = formatProblems([bad])

@@ -16,7 +16,7 @@ const stat0: FileStat = {
   mode: 0o644,
   links: 1,
 }
-const placed = { kind: 'file', size: 10, mtimeNs: 5n * second + 500n } as const
+const placed = { kind: 'file', size: 10, mtimeNs: 5n * second + 500n, dev: 1n, ino: 1n } as const
 
 describe('a file left short by a power cut', () => {
   test('is told from an edit by its times and its length', () => {
@@ -28,6 +28,8 @@ describe('a file left short by a power cut', () => {
     // Whole seconds: the time says nothing
     const coarse = { ...stat0, mtimeNs: 5n * second }
     expect(isTorn(coarse, { ...placed, mtimeNs: 5n * second })).toBe(false)
+    // Another file with the same time was swapped in
+    expect(isTorn({ ...stat0, ino: 2n }, placed)).toBe(false)
   })
 
   test('is fetched again, never taken for an edit, and what was left of it is kept', async () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { newSpaceId } from '../../src/base/ids.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
 import { hashOf } from '../../src/blobs/hash.ts'
-import type { FolderOptions } from '../../src/files/folder.ts'
+import type { FolderOptions } from '../../src/files/folder-options.ts'
 import {
   converged,
   createDevice,

@@ -380,6 +380,10 @@ function carryOut(place: Place, action: Action, version: string): Place {
       return at(action.entry, { ...action.entry, name: 'x' })
     case 'move':
       return { ...gone, own: undefined, here: place.here === place.own ? undefined : place.here }
+    case 'keep':
+    case 'release':
+    case 'overrule':
+      throw new Error('the planner of whole spaces knows no parts')
     case 'trash':
       return { ...place, ...gone, own: undefined }
   }

@@ -10,13 +10,22 @@ import { createMemoryFilesystem } from '../../src/files/memory-filesystem.ts'
 import { createWatcher, type WatcherOptions } from '../../src/files/watch.ts'
 import { createPair, picture, until } from '../support/two-folders.ts'
 
-function watching(filesystem: Filesystem, env: Env, options: WatcherOptions = {}) {
+function watching(
+  filesystem: Filesystem,
+  env: Env,
+  options: WatcherOptions = {},
+  own: readonly string[] = [],
+) {
   const dirty: string[] = []
   const note = { suspects: 0 }
   const watcher = createWatcher(
     env,
     filesystem,
-    { onDirty: (path) => dirty.push(path), onSuspectAll: () => note.suspects++ },
+    {
+      onDirty: (path) => dirty.push(path),
+      onSuspectAll: () => note.suspects++,
+      isLikelyOwn: (_path, name) => own.includes(name),
+    },
     options,
   )
   return { watcher, dirty, note }
@@ -74,6 +83,39 @@ describe('watcher', () => {
     expect(disk.opened).toEqual(['a', 'a'])
     watcher.remove('a')
     expect(watcher.watched).toBe(0)
+    watcher[Symbol.dispose]()
+  })
+
+  test('after the loop was blocked what this device placed itself raises no suspicion, until it is very much', () => {
+    const virtual = createVirtualClock()
+    let lateMs = 0
+    const clock = { ...virtual, monotonicMs: () => virtual.monotonicMs() + lateMs }
+    const disk = steered()
+    const options = { burstEvents: 20, blockedBurstEvents: 5 }
+    const { watcher, note } = watching(disk.filesystem, createSystemEnv({ clock }), options, ['mine'])
+    watcher.add('a', one)
+    lateMs = 500
+    virtual.advance(250)
+    for (let index = 0; index < 19; index++) disk.emit('a', { kind: 'changed', name: 'mine' })
+    expect(note.suspects).toBe(0)
+    disk.emit('a', { kind: 'changed', name: 'mine' })
+    expect(note.suspects).toBe(1)
+    watcher[Symbol.dispose]()
+  })
+
+  test('after the loop was blocked few events of others are enough', () => {
+    const virtual = createVirtualClock()
+    let lateMs = 0
+    const clock = { ...virtual, monotonicMs: () => virtual.monotonicMs() + lateMs }
+    const disk = steered()
+    const { watcher, note } = watching(disk.filesystem, createSystemEnv({ clock }), { blockedBurstEvents: 5 })
+    watcher.add('a', one)
+    lateMs = 500
+    virtual.advance(250)
+    for (let index = 0; index < 4; index++) disk.emit('a')
+    expect(note.suspects).toBe(0)
+    disk.emit('a')
+    expect(note.suspects).toBe(1)
     watcher[Symbol.dispose]()
   })
 

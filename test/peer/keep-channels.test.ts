@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Channel } from '../../src/base/channel.ts'
 import { createScope } from '../../src/base/scope.ts'
 import type { Lane } from '../../src/base/link.ts'
-import { keepChannels } from '../../src/peer/keep-channels.ts'
+import { keepChannels, type WantedDevices } from '../../src/peer/keep-channels.ts'
 import { SkeinError } from '../../src/base/errors.ts'
 import { newSimulatedPeerId, type MeshPeer } from '../../simulations/mesh-peer.ts'
 import { createMesh, type Mesh } from '../discovery/small-mesh.ts'
@@ -14,7 +14,7 @@ interface Kept {
 }
 
 /** Keeps a channel of the lane at each peer, which closes the one it had when another comes. */
-function keep(mesh: Mesh, peer: MeshPeer, lane: Lane): Kept {
+function keep(mesh: Mesh, peer: MeshPeer, lane: Lane, wanted?: WantedDevices): Kept {
   const { keeper } = peer
   if (keeper === undefined) throw new Error('not started')
   const env = mesh.world.envOf(peer.name, peer.process)
@@ -26,6 +26,7 @@ function keep(mesh: Mesh, peer: MeshPeer, lane: Lane): Kept {
     self: peer.deviceId,
     protocol: '/test/kept/1',
     lane,
+    ...(wanted !== undefined && { wanted }),
     attach: (_, channel) => {
       const entry = { channel, isOpen: true }
       channels.push(entry)
@@ -97,4 +98,32 @@ test('a link that was up before the protocol was kept gets its channel too', asy
   const kept = mesh.peers.map((peer) => keep(mesh, peer, 'control'))
   await mesh.world.advance(500)
   expect(kept.map(openOf)).toEqual([1, 1])
+})
+
+test('who is not wanted gets no channel, and loses the one it has when that changes', async () => {
+  await using mesh = createMesh(2)
+  for (const peer of mesh.peers) peer.start()
+  const listeners = new Set<() => void>()
+  let isWanted = false
+  const wanted: WantedDevices = {
+    has: () => isWanted,
+    onChanged(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    },
+  }
+  const turn = (next: boolean): void => {
+    isWanted = next
+    for (const listener of listeners) listener()
+  }
+  // The other side asks for it all the same, again and again
+  const kept = [keep(mesh, mesh.peer(0), 'control'), keep(mesh, mesh.peer(1), 'control', wanted)]
+  await mesh.world.advance(5_000)
+  expect(kept[1]?.channels).toHaveLength(0)
+  turn(true)
+  await mesh.world.advance(6_000)
+  expect(kept.map(openOf)).toEqual([1, 1])
+  turn(false)
+  await mesh.world.advance(6_000)
+  expect(kept.map(openOf)).toEqual([0, 0])
 })

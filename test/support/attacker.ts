@@ -16,6 +16,7 @@ import { createSystemEnv } from '../../src/base/env.ts'
 import { asSkeinError } from '../../src/base/errors.ts'
 import type { PeerId } from '../../src/base/ids.ts'
 import { spoofDiscovery } from './discovery-attacker.ts'
+import { askAsStorage } from './storage-attacker.ts'
 import { attackAsMember } from './member-attacker.ts'
 import { openHost, relayPairing, replayTranscript, sendOutOfOrder } from './pairing-attacker.ts'
 
@@ -31,6 +32,7 @@ export type AttackMode =
   | 'relay'
   | 'mdns'
   | 'member'
+  | 'storage'
 
 export interface AttackerOptions {
   readonly mode: AttackMode
@@ -42,6 +44,9 @@ export interface AttackerOptions {
   readonly longCode?: string
   /** Of a member whose key the attacker has. */
   readonly home?: string
+  /** What a storage device asks for: the id of a space and the hash of a content. */
+  readonly space?: string
+  readonly hash?: string
   /** Whose records it forges. */
   readonly victims?: readonly string[]
 }
@@ -75,6 +80,7 @@ const modes: Readonly<Record<AttackMode, () => Promise<void>>> = {
   replay: async () => (await replayTranscript(target, options.longCode ?? '')).forEach(say),
   relay: () => relayPairing(target, say),
   member: () => attackAsMember(target, options.home ?? '', say),
+  storage: () => askAsStorage(target, options, say),
   mdns: () => spoofDiscovery(options.address, options.victims ?? [], say),
 }
 await modes[options.mode]()

@@ -1,12 +1,13 @@
 /** The verbs about files of the double peer: answers from memory, with names as a hostile device would choose them. */
 import { SkeinError } from '../../src/base/errors.ts'
-import type { SpaceId } from '../../src/base/ids.ts'
+import type { DeviceId, SpaceId } from '../../src/base/ids.ts'
 import type { Conflict, ConflictSide, FileVersion, SpaceStatus } from '../../src/peer/api-spaces.ts'
 import type { PeerApi } from '../../src/peer/api.ts'
 import { hostileName } from './hostile-name.ts'
 
 // because: a fixed id of the right form
 const spaceId = '0000000000000000000000000s' as SpaceId
+const deviceId = '7zzzzzzzzzzzzzzzzzzzzzzzzz' as DeviceId // because: as above
 const path = `notes/${hostileName}.txt`
 
 const side = (isMine: boolean): ConflictSide => ({
@@ -39,6 +40,7 @@ const version: FileVersion = {
 type FileVerbs = Pick<
   PeerApi,
   | 'syncProgress'
+  | 'syncOnce'
   | 'pause'
   | 'resume'
   | 'deletions'
@@ -51,9 +53,39 @@ type FileVerbs = Pick<
   | 'history'
   | 'ignore'
   | 'ignoreCheck'
+  | 'spaceRole'
+  | 'grant'
+  | 'select'
+  | 'localChanges'
+  | 'revert'
+  | 'entries'
+  | 'scrub'
+  | 'scrubStatus'
 >
 
+const scrubbed = {
+  spaceId,
+  spaceName: hostileName,
+  state: 'idle',
+  isFast: false,
+  checkedFiles: 3,
+  totalFiles: 3,
+  checkedBytes: 10,
+  totalBytes: 10,
+  foundCount: 1,
+  damaged: [],
+  damagedCount: 0,
+} as const
+
+const localChange = { path: hostileName, change: 'edited', isDirectory: false, sizeBytes: 1 } as const
+
 export function createDoubleFiles(spaces: () => readonly SpaceStatus[]): FileVerbs {
+  const changed = (fields: Partial<SpaceStatus>): Promise<SpaceStatus> => {
+    const [space] = spaces()
+    return space === undefined
+      ? Promise.reject(new SkeinError('not.found', 'no space'))
+      : Promise.resolve({ ...space, localChangeCount: 1, ...fields })
+  }
   return {
     async *syncProgress() {
       const transfer = {
@@ -65,6 +97,9 @@ export function createDoubleFiles(spaces: () => readonly SpaceStatus[]): FileVer
       }
       const busy = spaces().map((space) => ({ ...space, state: 'syncing' as const, transfer }))
       yield { isInSync: false, spaces: busy }
+      yield { isInSync: spaces().length > 0, spaces: spaces() }
+    },
+    async *syncOnce() {
       yield { isInSync: spaces().length > 0, spaces: spaces() }
     },
     pause: () => Promise.resolve(spaces().map((space) => ({ ...space, state: 'paused' as const }))),
@@ -90,6 +125,8 @@ export function createDoubleFiles(spaces: () => readonly SpaceStatus[]): FileVer
         isSettled: true,
         markerCount: 2,
       }),
+    scrub: () => Promise.resolve([scrubbed]),
+    scrubStatus: () => Promise.resolve([scrubbed]),
     versions: () =>
       Promise.resolve({ spaceId, path, versions: [version], isCut: false, caps: { days: 30, bytes: 1e9 } }),
     restore: () =>
@@ -108,6 +145,19 @@ export function createDoubleFiles(spaces: () => readonly SpaceStatus[]): FileVer
           { kind: 'rename', from: hostileName, device: hostileName, path },
           { kind: 'create', device: hostileName, atMs: 0, clock: 'author', path },
         ],
+      }),
+    grant: ({ role }) => Promise.resolve({ deviceId, name: hostileName, role, grants: [] }),
+    spaceRole: ({ role }) => changed({ role }),
+    select: ({ only = [], except = [] }) => changed({ selection: { only, except } }),
+    localChanges: () =>
+      Promise.resolve({ spaceId, directory: hostileName, changes: [localChange], isCut: true }),
+    revert: () => Promise.resolve({ spaceId, reverted: [localChange] }),
+    entries: () =>
+      Promise.resolve({
+        spaceId,
+        path: '',
+        entries: [{ path: hostileName, kind: 'file', sizeBytes: 1, state: 'away' }],
+        isCut: true,
       }),
     ignore: () =>
       Promise.resolve({

@@ -11,7 +11,8 @@ import { createConsole } from '../../src/console/console.ts'
 import type { Env } from '../../src/base/env.ts'
 import { SkeinError } from '../../src/base/errors.ts'
 import type { DeviceId, MeshId, PeerId, SpaceId } from '../../src/base/ids.ts'
-import type { ApiCall, ClipItem, Device, PeerApi, SpaceStatus } from '../../src/peer/api.ts'
+import type { ApiCall, Device, PeerApi, SpaceStatus } from '../../src/peer/api.ts'
+import { createDoubleClipboard, doubleClipState } from './double-clipboard.ts'
 import { createDoubleFiles } from './double-files.ts'
 import { hostileName } from './hostile-name.ts'
 import type { PairEvent } from '../../src/peer/api-pairing.ts'
@@ -41,7 +42,6 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
   let name = new TextDecoder().decode(await home.keep.read('name')) || settings.name
   await home.keep.write('key', new Uint8Array(32).fill(7), { secret: true })
   const spaces: SpaceStatus[] = []
-  const clips: ClipItem[] = []
   const requests = new Map<string, (accept: boolean) => void>()
   const self = (): Device => ({
     deviceId,
@@ -74,6 +74,7 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
           },
         ],
         spaces,
+        clipboard: doubleClipState,
         problems: [],
         isPairingOpen: false,
       }
@@ -165,29 +166,16 @@ export async function createDoublePeer(env: Env, home: Home, settings: Settings)
       return Promise.resolve(space)
     },
     join: ({ space }) => Promise.reject(new SkeinError('not.found', `no space is called "${space}"`)),
+    store: () => Promise.reject(new SkeinError('not.found', 'no such space')),
+    spaceKey: () => Promise.reject(new SkeinError('not.found', 'no such space')),
+    recover: () => Promise.reject(new SkeinError('usage', 'not a recovery code')),
+    hold: () => Promise.resolve({ isHolding: false, usedBytes: 0, vaults: [] }),
+    held: () => Promise.resolve({ isHolding: false, usedBytes: 0, vaults: [] }),
     unshare: () => Promise.reject(new SkeinError('not.found', 'no such space')),
     spaces: () => Promise.resolve(spaces),
     sync: () => Promise.resolve({ isInSync: spaces.length > 0, spaces }),
     ...createDoubleFiles(() => spaces),
-    clipGet: () => {
-      const [item] = clips
-      return Promise.resolve(item === undefined ? {} : { item, text: item.text ?? '' })
-    },
-    clipSet: ({ text }) => {
-      const sizeBytes = new TextEncoder().encode(text).byteLength
-      const item = {
-        id: String(clips.length),
-        atMs: 0,
-        deviceId,
-        deviceName: name,
-        mediaType: 'text/plain',
-        sizeBytes,
-        text,
-      }
-      clips.unshift(item)
-      return Promise.resolve(item)
-    },
-    clipHistory: () => Promise.resolve(clips),
+    ...createDoubleClipboard(() => ({ deviceId, deviceName: name })),
   }
   return {
     api,
@@ -212,6 +200,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       interface: { type: 'string', multiple: true },
       'log-level': { type: 'string' },
       console: { type: 'boolean' },
+      clipboard: { type: 'boolean' },
       'console-port': { type: 'string' },
     },
     allowNegative: true,

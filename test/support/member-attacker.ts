@@ -29,12 +29,13 @@ const env = createSystemEnv()
 const anyResult = (value: unknown): unknown => value
 const patienceMs = 5_000
 
-interface Traitor {
+export interface Traitor {
   readonly target: Target
   readonly host: Host
   readonly identity: Identity
   readonly roster: Roster
   readonly victim: DeviceId
+  /** Another device of the mesh; the victim itself in a mesh of two. */
   readonly friend: DeviceId
 }
 
@@ -43,6 +44,18 @@ export async function attackAsMember(
   target: Target,
   home: string,
   say: (line: object) => void,
+): Promise<void> {
+  await turn(target, home, async (traitor) => {
+    for (const [what, attack] of Object.entries({ ...rpcAttacks, ...rosterAttacks, ...channelAttacks }))
+      await attempt(traitor, what, attack, say)
+  })
+}
+
+/** Runs something with the key of a member. @param home of the member, whose peer is down. */
+export async function turn(
+  target: Target,
+  home: string,
+  act: (traitor: Traitor) => Promise<void>,
 ): Promise<void> {
   const keep = await createHomeKeep(env, keepPath(home))
   const identity = await createIdentity(env, keep, { name: 'x', kind: 'other' })
@@ -54,19 +67,29 @@ export async function attackAsMember(
     { listen: { addresses: ['127.0.0.1'], port: 0, tlsPort: 0 } },
   )
   const victim = roster.deviceOf(target.peerId)
-  const friend = [...roster.state.devices.keys()].find((id) => id !== victim && id !== identity.deviceId)
+  const others = [...roster.state.devices.keys()].filter((id) => id !== identity.deviceId)
+  // In a mesh of two there is nobody else
+  const friend = others.find((id) => id !== victim) ?? victim
   if (victim === undefined || friend === undefined) throw new Error('not the roster that was expected')
-  const traitor = { target, host, identity, roster, victim, friend }
-  for (const [what, attack] of Object.entries({ ...rpcAttacks, ...rosterAttacks, ...channelAttacks })) {
-    const connection = await host.dial(target.peerId, [target.address], { lane: 'control' })
-    const run = attack(traitor, connection).catch((error: unknown) => `threw ${asSkeinError(error).code}`)
-    const late = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), patienceMs))
-    say({ what, outcome: await Promise.race([run, late]) })
-    connection.abort(asSkeinError(new Error('done')))
-  }
+  await act({ target, host, identity, roster, victim, friend })
 }
 
-type Attack = (traitor: Traitor, connection: Connection) => Promise<string>
+/** One attack, on a connection of its own. */
+export async function attempt(
+  traitor: Traitor,
+  what: string,
+  attack: Attack,
+  say: (line: object) => void,
+): Promise<void> {
+  const { host, target } = traitor
+  const connection = await host.dial(target.peerId, [target.address], { lane: 'control' })
+  const run = attack(traitor, connection).catch((error: unknown) => `threw ${asSkeinError(error).code}`)
+  const late = new Promise<string>((resolve) => setTimeout(() => resolve('no answer'), patienceMs))
+  say({ what, outcome: await Promise.race([run, late]) })
+  connection.abort(asSkeinError(new Error('done')))
+}
+
+export type Attack = (traitor: Traitor, connection: Connection) => Promise<string>
 
 /** Up to the point where calls go both ways. */
 async function link(
@@ -84,7 +107,7 @@ async function link(
   return { rpc: createRpc(env, channel, methods, undefined), asked: asked.promise }
 }
 
-async function greetOn({ identity }: Traitor, connection: Connection): Promise<Channel> {
+export async function greetOn({ identity }: Traitor, connection: Connection): Promise<Channel> {
   const channel = await connection.open(linkProtocol)
   const hello = {
     lane: 'control',
@@ -103,7 +126,7 @@ async function greetOn({ identity }: Traitor, connection: Connection): Promise<C
   return greeting.channel
 }
 
-const call =
+export const call =
   (method: string, params: unknown): Attack =>
   async (traitor, connection) => {
     const { rpc } = await link(traitor, connection)

@@ -128,9 +128,9 @@ function follow(child: ChildProcess): RunningCommand {
   }
 }
 
-/** Pairs `joiner` into the mesh of `host` by the short code. */
-export async function pairPeers(host: SkeinPeer, joiner: SkeinPeer): Promise<void> {
-  const window = host.start('pair', '--yes', '--json')
+/** Pairs `joiner` into the mesh of `host` by the short code. @param options of `skein pair` on the host. */
+export async function pairPeers(host: SkeinPeer, joiner: SkeinPeer, ...options: string[]): Promise<void> {
+  const window = host.start('pair', '--yes', '--json', ...options)
   try {
     for await (const event of window.items()) {
       if (event['kind'] === 'opened') {

@@ -10,8 +10,10 @@ import { createSystemEnv } from '../../src/base/env.ts'
 import { SkeinError } from '../../src/base/errors.ts'
 import { createLog } from '../../src/base/log.ts'
 import { type DeviceId, newDeviceId, newSpaceId, type SpaceId } from '../../src/base/ids.ts'
+import { createMemoryKeep } from '../../src/base/keep.ts'
 import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
+import type { BlobHash } from '../../src/blobs/hash.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
 import { createDocHost, type DocHost, type ForeignUpdate } from '../../src/crdt/doc-host.ts'
 import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
@@ -20,7 +22,9 @@ import { openStore, type Store } from '../../src/crdt/store.ts'
 import { formatVector } from '../../src/crdt/version-vector.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
-import { createFolder, type Folder, type FolderOptions } from '../../src/files/folder.ts'
+import { type PartRules, wholeRules } from '../../src/files/folder-part.ts'
+import { createFolder, type Folder } from '../../src/files/folder.ts'
+import type { FolderOptions } from '../../src/files/folder-options.ts'
 import type { FolderStatus } from '../../src/files/folder-status.ts'
 import { createHashWorkers } from '../../src/files/hash-workers.ts'
 import { createNodeFilesystem } from '../../src/files/node-filesystem.ts'
@@ -33,40 +37,54 @@ export interface Device {
   readonly host: DocHost
   readonly exchange: BlobExchange
   folder: Folder
+  /** What part of the space it takes, from the next `restart` on. */
+  rules: PartRules
+  /** Whom it can ask what they hold. */
+  readonly reached: Set<Device>
   /** Ends the folder, as a crash would leave it, and starts another one on the same disk and store. */
   restart(wrap?: (filesystem: Filesystem) => Filesystem): Promise<void>
   stop(): Promise<void>
   close(): Promise<void>
 }
 
+/** @param place directory that the root is made in. */
 export async function createDevice(
   spaceId: SpaceId,
   options: FolderOptions = {},
   wrap?: (filesystem: Filesystem) => Filesystem,
+  place = tmpdir(),
 ): Promise<Device> {
   const problems: unknown[] = []
   const env = createSystemEnv({ log: createLog((record) => problems.push(record), 'error') })
   const id = newDeviceId(createSystemRandom())
-  const root = await mkdtemp(join(tmpdir(), 'skein-folder-'))
+  const root = await mkdtemp(join(place, 'skein-folder-'))
   const disk = createMemoryDisk()
   const store: Store = await openStore(env, { open: () => disk.open(), witness: createMemoryWitness() })
   const host = await createDocHost(env, store)
   const space = await openSpace(env, host, { id: spaceId, device: id })
   const exchange = createBlobExchange(env)
-  const start = async (
-    around: (filesystem: Filesystem) => Filesystem = (plain) => plain,
-  ): Promise<Folder> => {
+  const keep = createMemoryKeep()
+  const start = async (around: (filesystem: Filesystem) => Filesystem = (disk) => disk): Promise<Folder> => {
+    const plain = createNodeFilesystem(root)
     const folder = createFolder(
       env,
       {
         spaceId,
         tree: await createSpaceFolderTree(space),
-        filesystem: around(createNodeFilesystem(root)),
+        filesystem: around(plain),
         fetch: (wanted, file) => exchange.fetch(wanted, file),
         fetchSmall: (wanted) => exchange.fetchSmall(wanted),
         partial: exchange,
         push: exchange.push.open(spaceId, { mayRead: () => true, mayWrite: () => true }),
-        workers: createHashWorkers(root),
+        workers: createHashWorkers(root, plain),
+        keep,
+        rules: device.rules,
+        askHolders: async (hashes) => {
+          const held = new Set<BlobHash>()
+          for (const other of device.reached)
+            for (const hash of hashes) if (await other.folder.part.holds(hash)) held.add(hash)
+          return held
+        },
       },
       { deleteGraceMs: 100, ...options },
     )
@@ -79,7 +97,10 @@ export async function createDevice(
     space,
     host,
     exchange,
-    folder: await start(wrap),
+    rules: wholeRules,
+    reached: new Set(),
+    // because: it is started right below, before anybody has the device
+    folder: undefined as unknown as Folder,
     async restart(around) {
       await device.folder[Symbol.asyncDispose]()
       device.folder = await start(around)
@@ -96,6 +117,7 @@ export async function createDevice(
       await rm(root, { recursive: true })
     },
   }
+  device.folder = await start(wrap)
   exchange.addSource((hash) => device.folder.openBlob(hash))
   return device
 }
@@ -140,6 +162,8 @@ export async function linkDevices(a: Device, b: Device): Promise<Link> {
   const link: Link = {
     async cut() {
       up = false
+      a.reached.delete(b)
+      b.reached.delete(a)
       for (const end of ends) await end[Symbol.asyncDispose]()
       ends = []
     },
@@ -152,6 +176,8 @@ export async function linkDevices(a: Device, b: Device): Promise<Link> {
       a.exchange.push.attach(b.id, pushLeft)
       b.exchange.push.attach(a.id, pushRight)
       ends = [left, right, pushLeft, pushRight]
+      a.reached.add(b)
+      b.reached.add(a)
       for (const flush of flushes) await flush()
     },
   }

@@ -2,13 +2,16 @@
  * The web console as a person has it: real peers, a real Chromium, every step through the page. Also writes a picture of
  * each view at desktop and phone width to dist/screens, or to where SKEIN_SCREENS says (docs/screens for the README).
  */
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { buildPage } from '../../scripts/build-page.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
+import { connectClient } from '../../src/cli/client.ts'
 import type { TestBrowser } from '../support/browser.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { describeWith } from '../support/needs.ts'
@@ -67,6 +70,36 @@ async function photograph(browser: TestBrowser, peer: SkeinPeer): Promise<void> 
     }
     expect(visitor.faults).toEqual([])
   }
+}
+
+/** A picture is drawn, an item is found, pinned, made the newest and deleted, and the desktop is paused. */
+async function useClipboard(page: Page, peer: SkeinPeer): Promise<void> {
+  using client = await connectClient(peer.home)
+  const picture = await readFile(join(import.meta.dirname, '../../docs/screens/doctor-phone.png'))
+  await client.call('clipSet', { base64: picture.toString('base64'), type: 'image/png' })
+  await client.call('clipSet', { base64: Buffer.from('no picture').toString('base64'), type: 'image/png' })
+  await show(page, 'clipboard')
+  const items = page.locator('[data-clip]')
+  const canvas = items.nth(1).locator('canvas')
+  await canvas.scrollIntoViewIfNeeded()
+  await until('the picture', async () => (await canvas.getAttribute('height')) === '200')
+  await items.nth(0).getByText('too large to be shown').waitFor()
+  await items.nth(0).getByRole('button', { name: 'Delete', exact: true }).click()
+  await items.nth(0).getByRole('button', { name: 'Yes, delete' }).click()
+  await until('it is gone', async () => (await items.count()) === 3)
+  await page.getByLabel('Search').fill('A LINE')
+  const found = items.filter({ hasText: 'a line from alice' })
+  await until('one found', async () => (await items.count()) === 1)
+  await found.getByRole('button', { name: 'Pin', exact: true }).click()
+  await found.getByText('pinned').waitFor()
+  await page.getByLabel('Search').fill('')
+  await found.getByRole('button', { name: 'Make it the newest' }).click()
+  await until('it is the newest', async () => (await items.nth(0).innerText()).includes('a line from alice'))
+  await answer(page, 'Pause for 10 minutes')
+  await page.getByText('○ paused').waitFor()
+  expect((await client.call('clipState', {})).state).toBe('paused')
+  await answer(page, 'Resume')
+  await page.getByText('● takes part').waitFor()
 }
 
 describeWith(['chromium'], 'the web console', () => {
@@ -142,6 +175,8 @@ describeWith(['chromium'], 'the web console', () => {
     await conflict.waitFor()
     await alice.run('clip', 'set', 'a line from alice\nand another one')
     await bob.run('clip', 'set', 'https://skein.example/from-bob')
+    await useClipboard(pageA, alice)
+    await show(pageA, 'spaces')
     await photograph(browser, alice)
     await conflict.getByRole('button', { name: 'Keep mine', exact: true }).click()
     await conflict.waitFor({ state: 'detached' })
@@ -154,6 +189,59 @@ describeWith(['chromium'], 'the web console', () => {
 
     await checkDashboard(alice)
     expect([...visitorA.faults, ...visitorB.faults]).toEqual([])
+  })
+
+  test('a browser tells of what needs a person once it was asked to, and is not asked where it refuses', async () => {
+    await using alice = await createSkeinPeer({ name: 'alice' })
+    await using bob = await createSkeinPeer({ name: 'bob' })
+    await using browser = await launchBrowser()
+    const folder = await temporaryFolder()
+    await alice.up()
+    await bob.up()
+    expect((await alice.run('share', folder, '--name', 'w\u202ek')).code).toBe(0)
+    // Headless, nobody is there to be asked: the browser says no by itself
+    await using refusing = await browser.visit(alice)
+    await show(refusing.page, 'activity')
+    await answer(refusing.page, 'Notify me')
+    await refusing.page.locator('[data-notices=blocked]').waitFor()
+    await using visitor = await browser.visit(alice)
+    const { page } = visitor
+    await page.context().grantPermissions(['notifications'])
+    await show(page, 'activity')
+    await page.reload()
+    await live(page)
+    await page.locator('[data-notices=off]').waitFor()
+    await page.evaluate(`{
+      globalThis.shown = []
+      const Plain = Notification
+      globalThis.Notification = class extends Plain {
+        constructor(title, options) {
+          super(title, options)
+          shown.push(options.body)
+        }
+      }
+    }`)
+    const shown = async (): Promise<string> => String(await page.evaluate('shown.join()'))
+    await promisify(execFile)('mkfifo', [join(folder, 'pipe one')])
+    await page.getByText('1 file of').waitFor()
+    expect(await shown()).toBe('')
+    await answer(page, 'Notify me')
+    await page.locator('[data-notices=on]').waitFor()
+    await promisify(execFile)('mkfifo', [join(folder, 'pipe two')])
+    await until(
+      'the problem was told',
+      async () => (await shown()) === '2 files of "w\\u{202e}k" cannot be synced',
+    )
+    await show(page, 'devices')
+    await answer(page, 'Show a code')
+    const joining = bob.run('pair', await page.locator('[data-code]').innerText())
+    await until('the request was told', async () => (await shown()).includes('"bob" wants to join the mesh'))
+    await answer(page, 'Let it in')
+    expect((await joining).code).toBe(0)
+    await show(page, 'activity')
+    await answer(page, 'Stop telling me')
+    await page.locator('[data-notices=off]').waitFor()
+    expect([...visitor.faults, ...refusing.faults]).toEqual([])
   })
 
   test('what other devices say is shown harmlessly, and a revoked device is gone at once', async () => {

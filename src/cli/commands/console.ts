@@ -1,7 +1,9 @@
 /**
  * `skein console`: opens the web console of this device in a browser, by a link that is good once and for a minute. The
- * link is handed to the system's opener as an argument, which other users of this machine may see while it runs: whoever
- * is faster wins, and the loser is told; `--print` shows it here alone.
+ * link is handed to the system's opener as an argument, which other users of this machine may see while it runs. (A file
+ * that only its owner may read and that leads there is no way around: sandboxed browsers cannot read it, and the console
+ * answers no page that another one leads to.) So that link is good for a browser of the same user alone, on Linux, which
+ * can tell; elsewhere whoever is faster wins, and the loser is told. `--print` shows it here alone.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -35,8 +37,10 @@ export const webConsole: Command = {
 
 async function open(call: Invocation): Promise<number> {
   using peer = await ensurePeer(call)
-  const link = await peer.client.call('consoleOpen', {})
-  const isOpened = !isSet(call, 'print') && !call.terminal.isJson && (await openBrowser(link.url))
+  const isShown = isSet(call, 'print') || call.terminal.isJson
+  const opener = isShown ? undefined : findOpener(process.platform, process.env)
+  const link = await peer.client.call('consoleOpen', opener === undefined ? {} : { isForOwnUser: true })
+  const isOpened = opener !== undefined && (await openBrowser(opener, link.url))
   call.terminal.json(link)
   if (isOpened) call.terminal.print('The console opens in your browser.')
   else call.terminal.print(describeLink(link))
@@ -64,10 +68,8 @@ export function findOpener(
   return hasDisplay ? { file: 'xdg-open', args: [] } : undefined
 }
 
-/** @returns false when there is no display or nothing to open it with. */
-async function openBrowser(url: string): Promise<boolean> {
-  const opener = findOpener(process.platform, process.env)
-  if (opener === undefined) return false
+/** @returns false when there is nothing to open it with. */
+async function openBrowser(opener: Opener, url: string): Promise<boolean> {
   const child = spawn(opener.file, [...opener.args, url], { detached: true, stdio: 'ignore' })
   try {
     await once(child, 'spawn')

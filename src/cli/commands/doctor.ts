@@ -35,11 +35,29 @@ async function examine(call: Invocation): Promise<number> {
 
 async function collect(call: Invocation): Promise<readonly DoctorCheck[]> {
   try {
-    const checks = await withPeer(call, (client) => client.call('doctor', {}, timeoutMs))
-    return [{ name: 'background peer', ok: true }, ...checks]
+    return await withPeer(call, async (client) => {
+      const checks = await client.call('doctor', {}, timeoutMs)
+      const { desktop, state } = await client.call('clipState', {}, timeoutMs)
+      const isBlind = desktop === 'memory' && state === 'ready' && hasDesktop()
+      return [
+        { name: 'background peer', ok: true },
+        ...checks.map((check) => (isBlind && check.name === 'clipboard' ? blindClipboard : check)),
+      ]
+    })
   } catch (error) {
     return [await checkPeer(call.home, error), ...inspectHome(call.home), ...checkLastRun(call.home)]
   }
+}
+
+/** A person sits at a desktop that the peer does not know of: it was started before it, or from elsewhere. */
+const hasDesktop = (): boolean =>
+  [process.env['DISPLAY'], process.env['WAYLAND_DISPLAY']].some((display) => (display ?? '') !== '')
+
+const blindClipboard: DoctorCheck = {
+  name: 'clipboard',
+  ok: false,
+  cause: 'the peer was started without this desktop, so what is copied here stays here',
+  fix: 'skein down && skein up',
 }
 
 async function checkPeer(home: string, error: unknown): Promise<DoctorCheck> {

@@ -1,5 +1,6 @@
 /** `skein status`: this device, its links and its folders. The verb that is called most, so it loads least. */
 import type { LinkStatus, Status } from '../../peer/api.ts'
+import { formatClipState } from '../clip-line.ts'
 import { connectClient } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -33,6 +34,7 @@ export function formatStatus(found: Status, columns?: number): string {
   ]
   if (found.isPairingOpen) parts.push('  pairing is open')
   parts.push(formatLinks(found.links, upCount), formatSpaces(found.spaces, columns))
+  parts.push(formatClipState(found.clipboard))
   for (const { message, fix } of found.problems) {
     parts.push(safe`! ${message}${fix === undefined ? '' : `  (fix: ${fix})`}`)
   }

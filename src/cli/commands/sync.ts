@@ -1,5 +1,5 @@
 /** `skein sync`: waits until this device and all reachable ones hold the same. For scripts: the exit code tells. */
-import { hasCode } from '../../base/errors.ts'
+import { hasCode, SkeinError } from '../../base/errors.ts'
 import type { SyncParams, SyncReport } from '../../peer/api-spaces.ts'
 import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -9,6 +9,7 @@ import { createProgress } from '../progress.ts'
 import { interruptible, withPeer } from '../running-peer.ts'
 import { formatProblems, formatSpaces } from '../space-lines.ts'
 import { safe } from '../terminal.ts'
+import { once } from './once.ts'
 import { parseSpan } from './token.ts'
 
 const defaultWait = '60s'
@@ -21,17 +22,26 @@ export const sync: Command = {
     'skein sync',
     'skein sync notes --timeout 10s && make deploy',
     'skein sync --wait --json | jq -c .spaces[].transfer',
+    'skein sync notes --once',
   ],
-  words: [{ notation: '[space]', about: 'only this one' }],
+  words: [
+    { notation: '[space]', about: 'only this one' },
+    { notation: '[dir]', about: 'with --once: where it lies, the first time' },
+  ],
   options: [
     { notation: '--wait', about: 'however long it takes; with --json an object for every step on the way' },
+    { notation: '--once', about: 'one round, both ways, for a folder that is paused or not here yet' },
     { notation: '--timeout <time>', about: `how long to wait (default ${defaultWait}); then exit code 5` },
   ],
   run: wait,
 }
 
 async function wait(call: Invocation): Promise<number> {
-  const [space] = call.words
+  const [space, directory] = call.words
+  const isOnce = isSet(call, 'once')
+  if (isOnce && space !== undefined) return await once(call)
+  if (isOnce || directory !== undefined)
+    throw new SkeinError('usage', '--once goes with a folder', { fix: 'skein sync SPACE [DIR] --once' })
   const isPatient = isSet(call, 'wait')
   const given = textOption(call, 'timeout') ?? (isPatient ? undefined : defaultWait)
   const params: SyncParams = {

@@ -31,6 +31,7 @@ export const up: Command = {
     { notation: '--log-level <level>', about: 'debug, info, warn or error' },
     { notation: '--no-console', about: 'no web console' },
     { notation: '--console-port <port>', about: 'port of the web console (default 4780, or any free one)' },
+    { notation: '--no-clipboard', about: 'leave this desktop out of the clipboard' },
     { notation: '--foreground', about: 'stay, and log to standard error' },
   ],
   run: start,
@@ -86,6 +87,7 @@ function readDaemonArgs(call: Invocation): readonly string[] {
   args.push(...textsOption(call, 'interface').map((name) => `--interface=${name}`))
   if (call.options['discovery'] === false) args.push('--no-discovery')
   if (call.options['console'] === false) args.push('--no-console')
+  if (call.options['clipboard'] === false) args.push('--no-clipboard')
   return args
 }
 

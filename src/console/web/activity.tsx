@@ -1,8 +1,10 @@
 /** Activity: what needs a person, and what happened. */
 import type { JSX } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { EventItem, Problem } from '../../peer/api.ts'
 import { formatSize } from '../../base/quantities.ts'
 import { formatTime } from './format.ts'
+import { noticeState, switchNotices, tell, tellNew } from './notices.ts'
 import { Card, Cli, Empty, Said } from './parts.tsx'
 import type { PageState } from './store.ts'
 
@@ -54,6 +56,53 @@ function needsOf({ status }: PageState): readonly Need[] {
 
 export const countNeeds = (page: PageState): number => needsOf(page).length
 
+/** What a notification is to tell of: needs, and devices that ask to join. */
+export function useNotices(page: PageState): void {
+  const needs = needsOf(page).map(({ text, view = 'activity' }) => ({ text, view }))
+  const words = needs.map(({ text }) => text).join('\n')
+  const isKnown = page.status !== undefined
+  useEffect(() => void (isKnown && tellNew(needs)), [isKnown, words])
+  const [asked] = page.events.filter(({ name }) => name === 'pair.requested')
+  const first = useRef(asked)
+  useEffect(() => {
+    const isRecent = asked !== undefined && Date.now() - asked.atMs < requestAgeMs
+    if (asked === first.current || !isRecent) return
+    tell({ text: `"${nameOf(asked)}" wants to join the mesh`, view: 'devices' })
+  }, [asked])
+}
+
+/** Who asks, by its own account. */
+function nameOf({ data }: EventItem): string {
+  const fields: Readonly<Record<string, unknown>> = data
+  return String(fields['name'])
+}
+
+/** A request is answered within this, or is over. */
+const requestAgeMs = 60_000
+
+/** Switches notifications of this browser. */
+function Notices(): JSX.Element | null {
+  const [state, setState] = useState(noticeState)
+  if (state === 'unsupported') return null
+  if (state === 'blocked')
+    return (
+      <p class="quiet" data-notices={state}>
+        This browser blocks notifications of this page; its settings for the page allow them again.
+      </p>
+    )
+  const isOn = state === 'on'
+  return (
+    <p class="quiet" data-notices={state}>
+      {isOn
+        ? 'This browser tells you while a page of the console is open. '
+        : 'This browser can tell you of conflicts, requests and problems while a page of the console is open. '}
+      <button type="button" class="plain" onClick={() => void switchNotices(!isOn).then(setState)}>
+        {isOn ? 'Stop telling me' : 'Notify me'}
+      </button>
+    </p>
+  )
+}
+
 export function Activity({ page }: { readonly page: PageState }): JSX.Element {
   const needs = needsOf(page)
   return (
@@ -82,6 +131,7 @@ export function Activity({ page }: { readonly page: PageState }): JSX.Element {
             ))}
           </ul>
         )}
+        <Notices />
       </Card>
       <Card title="Events">
         <Cli line="skein events" />

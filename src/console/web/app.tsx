@@ -1,7 +1,7 @@
 /** The frame: which view is shown, whether the page is live, and what to do when it has no session. */
 import type { FunctionComponent, JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { Activity, countNeeds } from './activity.tsx'
+import { Activity, countNeeds, useNotices } from './activity.tsx'
 import { ClipboardView } from './clipboard.tsx'
 import { Devices } from './devices.tsx'
 import { Doctor } from './doctor.tsx'
@@ -40,6 +40,7 @@ export function App(): JSX.Element {
   // After it was drawn: for the bench
   useEffect(() => void (isLive && performance.mark('skein-live')), [isLive])
   const needs = countNeeds(page)
+  useNotices(page)
   useEffect(() => void (document.title = needs > 0 ? `(${needs}) Skein` : 'Skein'), [needs])
   if (page.connection === 'no-session') return <NoSession refusal={page.refusal} />
   const [title, View] = views[name] ?? ['Devices', Devices]

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Device, LinkStatus, Machine, Status } from '../../peer/api.ts'
 import { formatSize, formatSpan } from '../../base/quantities.ts'
 import { commandLine, formatAgo, formatRtt } from './format.ts'
+import { describeWay } from './link-way.ts'
 import { MeshMap } from './mesh-map.tsx'
 import { Pairing } from './pairing.tsx'
 import type { Mood } from './parts.tsx'
@@ -159,7 +160,9 @@ function LinkFacts({ link, rate }: LinkProps): JSX.Element {
     return (
       <dl class="facts">
         <dt>over</dt>
-        <dd>{link.transport ?? '?'}, direct</dd>
+        <dd>
+          {link.transport ?? 'not known'}; {describeWay(link.address)}
+        </dd>
         <dt>round trip</dt>
         <dd>{link.rttMs === undefined ? 'not measured yet' : formatRtt(link.rttMs)}</dd>
         {rate !== undefined && (
@@ -172,7 +175,7 @@ function LinkFacts({ link, rate }: LinkProps): JSX.Element {
         )}
         <dt>at</dt>
         <dd>
-          <Said text={link.address ?? '?'} />
+          <Said text={link.address ?? 'not known'} />
         </dd>
         {link.sinceMs !== undefined && (
           <>

@@ -38,8 +38,8 @@ export function FileHistory({ spaces }: { readonly spaces: readonly SpaceStatus[
       />
       {versions?.versions.length === 0 && (
         <p class="quiet">
-          No former contents are kept here. They are, for {versions.caps.days} days, as soon as it is replaced
-          or deleted.
+          No former contents are kept here or on a device in reach. They are, for {versions.caps.days} days,
+          as soon as it is replaced or deleted.
         </p>
       )}
       <ul class="list">
@@ -50,6 +50,11 @@ export function FileHistory({ spaces }: { readonly spaces: readonly SpaceStatus[
               {version.device !== undefined && (
                 <>
                   , by <Said text={version.device} />
+                </>
+              )}
+              {version.keptOn !== undefined && (
+                <>
+                  , on <Said text={version.keptOn} />
                 </>
               )}
             </p>

@@ -72,7 +72,8 @@ export function MeshMap(props: MapProps): JSX.Element {
       <Picture {...props} layout={ring(count)} />
       <Picture {...props} layout={column(count)} />
       <figcaption class="quiet">
-        Solid line: up. Dotted: not heard for a moment. Dashed: down or connecting.
+        Solid line: up. Dotted: not heard for a moment. Dashed: down or connecting. Every link goes straight
+        from device to device: there are no relays yet, so devices that cannot reach each other have none.
       </figcaption>
     </figure>
   )

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { AuditEntry, AuditVerdict, Device, MintedToken, TokenInfo } from '../../peer/api.ts'
+import type { SpaceStatus } from '../../peer/api-spaces.ts'
 import type { ConsoleSession } from '../../peer/api-console.ts'
 import { commandLine, formatAgo, formatTime } from './format.ts'
 import { Action, Badge, Card, Cli, Empty, Fault, Said, useLoad } from './parts.tsx'
@@ -12,7 +13,11 @@ export function Security({ page }: { readonly page: PageState }): JSX.Element {
   const change = page.events.find(({ name }) => /^(device|mesh)\./.test(name))
   return (
     <>
-      <Roster change={change} isPairingOpen={page.status?.isPairingOpen === true} />
+      <Roster
+        change={change}
+        isPairingOpen={page.status?.isPairingOpen === true}
+        spaces={page.status?.spaces ?? []}
+      />
       <Sessions />
       <Tokens />
       <AuditLog />
@@ -34,9 +39,10 @@ export function Security({ page }: { readonly page: PageState }): JSX.Element {
 interface RosterProps {
   readonly change: unknown
   readonly isPairingOpen: boolean
+  readonly spaces: readonly SpaceStatus[]
 }
 
-function Roster({ change, isPairingOpen }: RosterProps): JSX.Element {
+function Roster({ change, isPairingOpen, spaces }: RosterProps): JSX.Element {
   const { value = [], error } = useLoad(() => get<readonly Device[]>('/devices'), change)
   return (
     <Card title="Roster">
@@ -75,8 +81,66 @@ function Roster({ change, isPairingOpen }: RosterProps): JSX.Element {
         </table>
       </div>
       <Cli line="skein devices" />
+      <h3>What each may do</h3>
+      {value.map((device) => (
+        <Rights key={device.deviceId} device={device} spaces={spaces} />
+      ))}
     </Card>
   )
+}
+
+const roleWords: Readonly<Record<Device['role'], string>> = {
+  full: 'everything',
+  limited: 'little by itself, and what is granted to it',
+  storage: 'nothing but hold sealed copies for others',
+  guest: 'only what is granted to it',
+}
+
+interface RightsProps {
+  readonly device: Device
+  readonly spaces: readonly SpaceStatus[]
+}
+
+/** The role, what it allows by itself, and what was granted on top. */
+function Rights({ device, spaces }: RightsProps): JSX.Element {
+  const { role, rights = [], grants = [] } = device
+  if (device.state === 'revoked')
+    return (
+      <p class="quiet">
+        <Said text={device.name} />: nothing any more; its role was {role}.
+      </p>
+    )
+  const count = grants.length === 0 ? 'no grants' : `${grants.length} granted`
+  return (
+    <details>
+      <summary>
+        <Said text={device.name} />: {role}, {count}
+      </summary>
+      <p>
+        A {role} device may do {roleWords[role]}. By its role:{' '}
+        {rights.map((right, index) => (
+          <span key={right}>
+            {index > 0 && ', '}
+            <code>{right}</code>
+          </span>
+        ))}
+        {rights.length === 0 && 'nothing'}.
+      </p>
+      <p>
+        Granted:{' '}
+        {grants.length === 0
+          ? 'nothing. What the role does not allow stays closed.'
+          : grants.map((grant) => <Said key={grant} text={`${nameGrant(grant, spaces)} `} />)}
+      </p>
+    </details>
+  )
+}
+
+/** `space.read:<id>` by the folder's name, where it is known. */
+function nameGrant(grant: string, spaces: readonly SpaceStatus[]): string {
+  const [verb = '', object] = grant.split(':')
+  const space = spaces.find(({ id }) => id === object)
+  return object === undefined ? verb : `${verb} on ${space === undefined ? object : `"${space.name}"`}`
 }
 
 function Sessions(): JSX.Element {

@@ -10,6 +10,7 @@ import { IgnoreRules } from './ignore-rules.tsx'
 import type { Mood } from './parts.tsx'
 import { Action, Badge, Card, Empty, Said } from './parts.tsx'
 import { call } from './session.ts'
+import { PartActions, PartNotes } from './space-part.tsx'
 import type { PageState } from './store.ts'
 
 const moods: Readonly<Record<SpaceStatus['state'], Mood>> = {
@@ -66,6 +67,7 @@ function SpaceCard({ space }: { readonly space: SpaceStatus }): JSX.Element {
           <strong>Why:</strong> <Said text={space.reason} />
         </p>
       )}
+      {isHere && <PartNotes space={space} />}
       <Problems space={space} />
       {isHere ? <HereActions space={space} /> : <Join space={space} />}
     </li>
@@ -131,12 +133,13 @@ function HereActions({ space }: { readonly space: SpaceStatus }): JSX.Element {
   const isPaused = space.state === 'paused'
   return (
     <details>
-      <summary>Pause, ignore rules, stop holding</summary>
+      <summary>Pause, receive only, select, ignore rules, stop holding</summary>
       <Action
         label={isPaused ? 'Go on' : 'Pause'}
         cli={commandLine(isPaused ? 'resume' : 'pause', space.name)}
         run={() => call('POST', isPaused ? '/resume' : '/pause', { space: space.id })}
       />
+      <PartActions space={space} />
       <IgnoreRules space={space} />
       <Action
         label="Hold it here no longer"

@@ -1,9 +1,26 @@
-/** Two test projects: `unit` in parallel, then `system` (real processes and networks) one file at a time. */
+/** Three test projects: `unit`, and real processes and networks as `system`, two files at a time, and `timed`, one. */
 import { defineConfig } from 'vitest/config'
 import { createClosingLine } from './scripts/closing-line.ts'
 
+/** One for each core of the smallest machine that runs all tests; vitest itself would leave one core idle. */
+const workers = 2
+
 /** A peer under test takes no part in the desktop of whoever runs the tests. */
 const env = { DISPLAY: '', WAYLAND_DISPLAY: '' }
+
+/** Real processes and networks. */
+const system = {
+  env,
+  include: ['test/system/**/*.test.ts'],
+  testTimeout: 180_000,
+  hookTimeout: 60_000,
+  // Five real peers share two cores with whatever else runs: a second look, shown in the report, before it counts
+  retry: 1,
+}
+
+const timed = ['bad-clock', 'discovery', 'mesh-*', 'netns', 'rotation-away', 'strangers'].map(
+  (name) => `test/system/${name}.test.ts`,
+)
 
 export default defineConfig({
   test: {
@@ -16,23 +33,24 @@ export default defineConfig({
           env,
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
+          maxWorkers: workers,
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
+        test: { ...system, name: 'system', exclude: timed, maxWorkers: workers, sequence: { groupOrder: 1 } },
+      },
+      // These ask when something happens: nothing of ours runs beside them
+      {
         test: {
-          name: 'system',
-          env,
-          include: ['test/system/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
-          // Five real peers share two cores with whatever else runs: a second look, shown in the report, before it counts
-          retry: 1,
+          ...system,
+          name: 'timed',
+          include: timed,
           fileParallelism: false,
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -74,7 +74,9 @@ function formatPart({
       : [safe`${name}: not selected, and stays until another device holds it: ${unreleasedCount} files`]),
     ...(localChangeCount === 0
       ? []
-      : [safe`! ${name}: changed here, not sent: ${localChangeCount} files: skein revert ${name} --list`]),
+      : [
+          safe`! ${name}: changed here, not sent: ${localChangeCount === 1 ? '1 file' : `${localChangeCount} files`}: skein revert ${name} --list`,
+        ]),
   ]
 }
 

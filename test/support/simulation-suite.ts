@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readPastSeeds } from '../../simulations/past-seeds.ts'
 
-export interface SimulationSuite {
+/** A range of seeds of a scenario. */
+export interface SeedRange {
   readonly scenario: string
   readonly run: (seed: number) => Promise<{ readonly failure?: string | undefined; readonly hash: string }>
+  /** Default: 1. */
+  readonly firstSeed?: number
   readonly seedCount: number
   readonly seedsPerTest: number
-  /** So many seeds are run twice. */
-  readonly repeatedCount: number
   readonly timeoutMs: number
   /** The command that shows a seed again. */
   readonly replay: (seed: number) => string
@@ -16,33 +17,21 @@ export interface SimulationSuite {
   readonly openSeeds?: readonly number[]
 }
 
+export interface SimulationSuite extends SeedRange {
+  /** So many seeds are run twice. */
+  readonly repeatedCount: number
+}
+
 const distinctCount = 20
 
 export function describeSimulation(suite: SimulationSuite): void {
-  const { scenario, run, seedCount, seedsPerTest, repeatedCount, timeoutMs, openSeeds = [] } = suite
+  const { scenario, run, repeatedCount, timeoutMs } = suite
+  describeSeeds(suite)
   describe(`${scenario} simulation`, () => {
-    const stackLimit = Error.stackTraceLimit
-    beforeAll(() => {
-      // Errors are everyday answers here, and a stack for each is a tenth of the time; a replay has them
-      Error.stackTraceLimit = 0
-    })
-    afterAll(() => {
-      Error.stackTraceLimit = stackLimit
-    })
-
+    withoutStacks()
     const past = readPastSeeds().filter((one) => one.scenario === scenario)
     const pastSeeds = past.map(({ seed }) => seed)
     test('seeds that failed once hold', () => expectToHold(suite, pastSeeds), timeoutMs)
-
-    for (let first = 1; first <= seedCount; first += seedsPerTest) {
-      const seeds = Array.from({ length: seedsPerTest }, (_, index) => first + index)
-      const closed = seeds.filter((seed) => !openSeeds.includes(seed))
-      test(`seeds ${first} to ${first + seedsPerTest - 1} hold`, () => expectToHold(suite, closed), timeoutMs)
-    }
-
-    test.each(openSeeds)('seed %i is known to fail: take it off the list when it holds', async (seed) => {
-      expect((await run(seed)).failure).toBeDefined()
-    })
 
     test(
       `${repeatedCount} seeds give the same trace twice`,
@@ -67,8 +56,36 @@ export function describeSimulation(suite: SimulationSuite): void {
   })
 }
 
+/** The seeds alone, each once; a long range is spread over several files, which run side by side. */
+export function describeSeeds(range: SeedRange): void {
+  const { scenario, run, firstSeed = 1, seedCount, seedsPerTest, timeoutMs, openSeeds = [] } = range
+  describe(`${scenario} simulation`, () => {
+    withoutStacks()
+    for (let first = firstSeed; first < firstSeed + seedCount; first += seedsPerTest) {
+      const seeds = Array.from({ length: seedsPerTest }, (_, index) => first + index)
+      const closed = seeds.filter((seed) => !openSeeds.includes(seed))
+      test(`seeds ${first} to ${first + seedsPerTest - 1} hold`, () => expectToHold(range, closed), timeoutMs)
+    }
+
+    test.each(openSeeds)('seed %i is known to fail: take it off the list when it holds', async (seed) => {
+      expect((await run(seed)).failure).toBeDefined()
+    })
+  })
+}
+
+/** Errors are everyday answers here, and a stack for each is a tenth of the time; a replay has them. */
+function withoutStacks(): void {
+  const stackLimit = Error.stackTraceLimit
+  beforeAll(() => {
+    Error.stackTraceLimit = 0
+  })
+  afterAll(() => {
+    Error.stackTraceLimit = stackLimit
+  })
+}
+
 /** @throws naming each failing seed and how to replay it. */
-async function expectToHold({ run, replay }: SimulationSuite, seeds: readonly number[]): Promise<void> {
+async function expectToHold({ run, replay }: SeedRange, seeds: readonly number[]): Promise<void> {
   const failures: string[] = []
   for (const seed of seeds) {
     const { failure } = await run(seed)

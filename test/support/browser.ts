@@ -57,3 +57,14 @@ async function openVisitor(browser: Browser, url: string, options: VisitOptions)
   await page.goto(url)
   return { page, faults, [Symbol.asyncDispose]: () => context.close() }
 }
+
+/** For the page to run: copies a picture whose PNG is more than half a megabyte. */
+export const copyNoise = `(async () => {
+  const canvas = new OffscreenCanvas(512, 512)
+  const context = canvas.getContext('2d')
+  const noise = context.createImageData(512, 512)
+  for (let at = 0; at < noise.data.length; at += 65_536) crypto.getRandomValues(noise.data.subarray(at, at + 65_536))
+  context.putImageData(noise, 0, 0)
+  const picture = await canvas.convertToBlob({ type: 'image/png' })
+  await navigator.clipboard.write([new ClipboardItem({ 'image/png': picture })])
+})()`

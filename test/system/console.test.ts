@@ -13,7 +13,7 @@ import { buildPage } from '../../scripts/build-page.ts'
 import { createSystemRandom } from '../../src/base/system-random.ts'
 import { connectClient } from '../../src/cli/client.ts'
 import type { TestBrowser } from '../support/browser.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { launchBrowser, copyNoise } from '../support/browser.ts'
 import { describeWith } from '../support/needs.ts'
 import type { SkeinPeer } from '../support/skein.ts'
 import { createSkeinPeer, pairPeers, until } from '../support/skein.ts'
@@ -72,6 +72,8 @@ async function photograph(browser: TestBrowser, peer: SkeinPeer): Promise<void> 
   }
 }
 
+const lines = 'a line from alice\nand another one'
+
 /** A picture is drawn, an item is found, pinned, made the newest and deleted, and the desktop is paused. */
 async function useClipboard(page: Page, peer: SkeinPeer): Promise<void> {
   using client = await connectClient(peer.home)
@@ -95,6 +97,20 @@ async function useClipboard(page: Page, peer: SkeinPeer): Promise<void> {
   await page.getByLabel('Search').fill('')
   await found.getByRole('button', { name: 'Make it the newest' }).click()
   await until('it is the newest', async () => (await items.nth(0).innerText()).includes('a line from alice'))
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await found.first().getByRole('button', { name: 'Copy here' }).click()
+  await until(
+    'the browser has it',
+    async () => (await page.evaluate('navigator.clipboard.readText()')) === lines,
+  )
+  await page.evaluate(`navigator.clipboard.writeText('typed in the browser')`)
+  await answer(page, 'Take what this browser can paste')
+  await until('it is taken', async () => (await items.nth(0).innerText()).includes('typed in the browser'))
+  // Drawn by the page itself: half a megabyte and more, so that it goes in pieces
+  await page.evaluate(copyNoise)
+  await answer(page, 'Take what this browser can paste')
+  await until('the picture is taken', async () => (await items.nth(0).innerText()).includes('image/png'))
+  expect((await client.call('clipGet', {})).item?.sizeBytes).toBeGreaterThan(600_000)
   await answer(page, 'Pause for 10 minutes')
   await page.getByText('○ paused').waitFor()
   expect((await client.call('clipState', {})).state).toBe('paused')
@@ -173,7 +189,7 @@ describeWith(['chromium'], 'the web console', () => {
     await makeConflict(alice, bob, [a, b])
     const conflict = pageA.locator('[data-conflict="picture.bin"]')
     await conflict.waitFor()
-    await alice.run('clip', 'set', 'a line from alice\nand another one')
+    await alice.run('clip', 'set', lines)
     await bob.run('clip', 'set', 'https://skein.example/from-bob')
     await useClipboard(pageA, alice)
     await show(pageA, 'spaces')

@@ -5,6 +5,7 @@ import type { ClipItem } from '../../peer/api.ts'
 import { formatSize } from '../../base/quantities.ts'
 import type { ClipGetResult, ClipState } from '../../peer/api-clipboard.ts'
 import { ClipImage, loadContent, pngType } from './clip-image.tsx'
+import { takeClipboard } from './clip-take.ts'
 import { commandLine, formatAgo, formatTime } from './format.ts'
 import type { Mood } from './parts.tsx'
 import { Action, Badge, Card, Cli, Empty, Fault, Said, SaidLines, useLoad } from './parts.tsx'
@@ -49,7 +50,7 @@ export function ClipboardView({ page }: { readonly page: PageState }): JSX.Eleme
         <Fault error={error} />
         {value?.length === 0 && (
           <Empty title={query === '' && !pinned ? 'Nothing was copied yet' : 'Nothing of it was copied'}>
-            <p>Copy something above, or on any device:</p>
+            <p>Copy something below, or on any device:</p>
             <Cli line="skein clip set hello" />
           </Empty>
         )}
@@ -131,7 +132,7 @@ function PutText(): JSX.Element {
   const [text, setText] = useState('')
   const isLong = text === '' || text.length > 60 || text.includes('\n')
   return (
-    <Card title="Put text on it">
+    <Card title="Put something on it">
       <label>
         Text
         <textarea value={text} rows={3} onInput={(event) => setText(event.currentTarget.value)} />
@@ -141,6 +142,12 @@ function PutText(): JSX.Element {
         cli={commandLine('clip', 'set', isLong ? 'TEXT' : text)}
         isDisabled={text === ''}
         run={() => call('POST', '/clipboard', { text }).then(() => setText(''))}
+      />
+      <Action
+        isQuiet
+        label="Take what this browser can paste"
+        cli="skein clip set < FILE"
+        run={takeClipboard}
       />
     </Card>
   )

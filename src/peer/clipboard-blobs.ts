@@ -101,9 +101,11 @@ class FolderBlobs implements ClipboardBlobs {
     const { directory } = this.parts
     const found: { hash: BlobHash; sizeBytes: number; mtimeMs: number }[] = []
     for (const name of await readdir(directory)) {
-      const { size, mtimeMs } = await stat(join(directory, name))
-      if (isBlobHash(name)) found.push({ hash: name, sizeBytes: size, mtimeMs })
-      else if (name.endsWith(partEnding)) await rm(join(directory, name), { force: true })
+      const path = join(directory, name)
+      if (name.endsWith(partEnding)) await rm(path, { force: true })
+      if (!isBlobHash(name)) continue
+      const { size, mtimeMs } = await stat(path)
+      found.push({ hash: name, sizeBytes: size, mtimeMs })
     }
     found.sort((a, b) => a.mtimeMs - b.mtimeMs)
     for (const { hash, sizeBytes } of found) this.note(hash, sizeBytes)

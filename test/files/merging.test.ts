@@ -76,11 +76,8 @@ async function createTrio(options: FolderOptions = {}): Promise<Trio> {
   }
 }
 
-/** Both edit a line each while apart, and what they started from is nowhere any more. */
-async function editWithoutBase({ a, b, link }: Pair): Promise<void> {
-  await writeFile(join(a.root, 'notes.txt'), text())
-  await converged([a, b])
-  await link.cut()
+/** Two edit a line each while stopped, and lost what they started from. */
+async function editWithoutBase([a, b]: readonly [Device, Device]): Promise<void> {
   for (const device of [a, b]) {
     await device.stop()
     await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
@@ -90,6 +87,14 @@ async function editWithoutBase({ a, b, link }: Pair): Promise<void> {
   await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
   for (const device of [a, b]) await device.restart()
   await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
+}
+
+/** Both edit a line each while apart, and what they started from is nowhere any more. */
+async function editApartWithoutBase({ a, b, link }: Pair): Promise<void> {
+  await writeFile(join(a.root, 'notes.txt'), text())
+  await converged([a, b])
+  await link.cut()
+  await editWithoutBase([a, b])
   await link.heal()
 }
 
@@ -282,15 +287,7 @@ describe('three writers', () => {
     await writeFile(join(a.root, 'notes.txt'), text())
     await converged(trio.devices)
     await trio.cut()
-    for (const device of [a, b]) {
-      await device.stop()
-      await rm(join(device.root, '.skein/bases'), { recursive: true, force: true })
-      await rm(join(device.root, '.skein/versions'), { recursive: true, force: true })
-    }
-    await writeFile(join(a.root, 'notes.txt'), text({ 1: 'edited on a' }))
-    await writeFile(join(b.root, 'notes.txt'), text({ 6: 'edited on b' }))
-    for (const device of [a, b]) await device.restart()
-    await until(() => [a, b].every((device) => device.folder.status().state === 'in-sync'), [a, b])
+    await editWithoutBase([a, b])
     expect(await readdir(join(c.root, '.skein/bases'))).not.toEqual([])
     await trio.heal()
     expect(Object.keys(await converged(trio.devices))).toEqual(['notes.txt'])
@@ -301,7 +298,7 @@ describe('three writers', () => {
   test('nobody has the base: conflict copies, the same everywhere', async () => {
     await using pair = await createPair()
     const { a, b } = pair
-    await editWithoutBase(pair)
+    await editApartWithoutBase(pair)
     const all = await converged([a, b])
     expect(new Set(Object.values(all))).toEqual(
       new Set([text({ 1: 'edited on a' }), text({ 6: 'edited on b' })]),
@@ -312,7 +309,7 @@ describe('three writers', () => {
   test('nobody has the base, until a file with that content comes: merged by itself, no device has to come', async () => {
     await using pair = await createPair()
     const { a, b } = pair
-    await editWithoutBase(pair)
+    await editApartWithoutBase(pair)
     expect(Object.keys(await converged([a, b]))).toHaveLength(2)
     const hash = hashOf(new TextEncoder().encode(text()))
     expect(a.folder.mergeWaits()).toMatchObject([{ path: 'notes.txt', waitsFor: hash }])

@@ -3,7 +3,8 @@ import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { wholeRules } from '../../src/files/folder-part.ts'
-import { converged, createPair, type Device, type Pair, picture, until } from '../support/two-folders.ts'
+import { converged, createPair, type Pair, picture, until } from '../support/two-folders.ts'
+import { names, rests, shows, tells } from '../support/part-folders.ts'
 
 const readOnly = { isReadOnly: true, selection: { only: [], except: [] } }
 async function readOnlyPair(): Promise<Pair> {
@@ -12,23 +13,6 @@ async function readOnlyPair(): Promise<Pair> {
   await pair.b.restart()
   return pair
 }
-
-const names = async (device: Device): Promise<readonly string[]> => {
-  const found: string[] = []
-  for await (const entry of device.space.walk()) found.push(entry.path)
-  return found.sort()
-}
-const changesOf = ({ folder }: Device): readonly string[] =>
-  folder.part.changes.some(100).map(({ change, path }) => `${change} ${path}`)
-const shows = (device: Device, expected: Readonly<Record<string, string>>): Promise<void> =>
-  until(async () => JSON.stringify(await picture(device.root)) === JSON.stringify(expected), [device])
-const rests = (...devices: readonly Device[]): Promise<void> =>
-  until(() => devices.every(({ folder }) => folder.status().state === 'in-sync'), devices)
-const tells = (device: Device, changes: readonly string[]): Promise<void> =>
-  until(
-    () => changesOf(device).join() === changes.join() && device.folder.status().state === 'in-sync',
-    [device],
-  )
 
 describe('a folder that only receives', () => {
   test('takes what others do, and sends nothing of what is done here', async () => {

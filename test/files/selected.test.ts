@@ -14,28 +14,12 @@ import {
   picture,
   until,
 } from '../support/two-folders.ts'
+import { changesOf, names, rests, shows, tells } from '../support/part-folders.ts'
 
 const selecting = (rules: Partial<SelectionRules>) => ({
   isReadOnly: false,
   selection: { only: [], except: [], ...rules },
 })
-
-const names = async (device: Device): Promise<readonly string[]> => {
-  const found: string[] = []
-  for await (const entry of device.space.walk()) found.push(entry.path)
-  return found.sort()
-}
-const changesOf = ({ folder }: Device): readonly string[] =>
-  folder.part.changes.some(100).map(({ change, path }) => `${change} ${path}`)
-const shows = (device: Device, expected: Readonly<Record<string, string>>): Promise<void> =>
-  until(async () => JSON.stringify(await picture(device.root)) === JSON.stringify(expected), [device])
-const rests = (...devices: readonly Device[]): Promise<void> =>
-  until(() => devices.every(({ folder }) => folder.status().state === 'in-sync'), devices)
-const tells = (device: Device, changes: readonly string[]): Promise<void> =>
-  until(
-    () => changesOf(device).join() === changes.join() && device.folder.status().state === 'in-sync',
-    [device],
-  )
 
 const kiB = (count: number, fill: string): string => fill.repeat(count * 1024)
 

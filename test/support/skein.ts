@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Status } from '../../src/peer/api.ts'
+import type { Lab } from './netns.ts'
 
 const entry = fileURLToPath(new URL('../../bin/skein.js', import.meta.url))
 
@@ -41,6 +42,12 @@ export interface SkeinPeer extends AsyncDisposable {
   status(): Promise<Status>
   pid(): Promise<number>
 }
+
+/** Starts programs on a host of the lab. */
+export const launchIn =
+  (lab: Pick<Lab, 'spawn'>, host: number): Launch =>
+  (file, args) =>
+    lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
 
 const here: Launch = (file, args) => spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
 

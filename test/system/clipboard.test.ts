@@ -13,7 +13,7 @@ import { describeWith } from '../support/needs.ts'
 import type { Lab } from '../support/netns.ts'
 import { createLab } from '../support/netns.ts'
 import type { CommandOutcome, SkeinPeer } from '../support/skein.ts'
-import { createSkeinPeer, pairPeers, until } from '../support/skein.ts'
+import { createSkeinPeer, launchIn, pairPeers, until } from '../support/skein.ts'
 
 const entry = fileURLToPath(new URL('../../bin/skein.js', import.meta.url))
 
@@ -34,7 +34,7 @@ async function openPair(): Promise<Pair> {
     createSkeinPeer({
       name,
       upArgs: [],
-      launch: (file, args) => lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] }),
+      launch: launchIn(lab, host),
     })
   const [alice, bob] = [await peerIn(0, 'alice'), await peerIn(1, 'bob')]
   return {

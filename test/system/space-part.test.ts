@@ -2,17 +2,18 @@
  * Devices that take a part of a shared folder only, as a person uses them: two real peers, each act by the command line,
  * each outcome looked at on both disks.
  */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EntryList, LocalChangeList, RevertReport } from '../../src/peer/api-part.ts'
 import type { RestoreReport, SpaceStatus, SyncReport, VersionList } from '../../src/peer/api-spaces.ts'
+import { arrives, readIfThere } from '../support/folder-on-disk.ts'
 import { describeWith } from '../support/needs.ts'
 import type { Lab } from '../support/netns.ts'
 import { createLab } from '../support/netns.ts'
 import type { SkeinPeer } from '../support/skein.ts'
-import { createSkeinPeer, pairPeers, until } from '../support/skein.ts'
+import { createSkeinPeer, launchIn, pairPeers, until } from '../support/skein.ts'
 
 const patience = { timeout: 90_000 }
 
@@ -26,12 +27,8 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     lab = await createLab({ hosts: 2, withDefaultRoute: true })
     root = await mkdtemp(join(tmpdir(), 'skein-part-'))
     ;[a, b] = [join(root, 'a'), join(root, 'b')]
-    const launchIn =
-      (host: number) =>
-      (file: string, args: readonly string[]): ReturnType<typeof lab.spawn> =>
-        lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    alice = await createSkeinPeer({ name: 'alice', launch: launchIn(0), upArgs: [] })
-    bob = await createSkeinPeer({ name: 'bob', launch: launchIn(1), upArgs: [] })
+    alice = await createSkeinPeer({ name: 'alice', launch: launchIn(lab, 0), upArgs: [] })
+    bob = await createSkeinPeer({ name: 'bob', launch: launchIn(lab, 1), upArgs: [] })
     await alice.up()
     await bob.up()
     await pairPeers(alice, bob)
@@ -48,11 +45,6 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     await rm(root, { recursive: true, force: true })
   })
 
-  const text = (path: string): Promise<string | undefined> =>
-    readFile(path, 'latin1').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-      throw error
-    })
   const names = async (path: string): Promise<readonly string[]> =>
     (await readdir(path, { recursive: true })).filter((name) => !name.startsWith('.skein')).sort()
   const spaceOf = async (peer: SkeinPeer): Promise<SpaceStatus> => {
@@ -60,10 +52,8 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     if (space === undefined) throw new Error('no space')
     return space
   }
-  const arrives = (path: string, wanted: string | undefined): Promise<unknown> =>
-    until(`${path} is ${JSON.stringify(wanted)}`, async () => (await text(path)) === wanted)
   const isWhole = (path: string): Promise<unknown> =>
-    until(`${path} is there`, async () => (await text(path))?.length === 300_000)
+    until(`${path} is there`, async () => (await readIfThere(path))?.length === 300_000)
   const holds = (path: string, wanted: readonly string[]): Promise<unknown> =>
     until(`${path} holds ${wanted.join()}`, async () => (await names(path)).join() === wanted.join())
 
@@ -90,8 +80,8 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
       await until('both are listed', async () => (await spaceOf(bob)).localChangeCount === 2)
       await writeFile(join(a, 'more.txt'), 'more')
       await arrives(join(b, 'more.txt'), 'more')
-      expect(await text(join(a, 'todo.txt'))).toBe('one\n')
-      expect(await text(join(a, 'mine.txt'))).toBeUndefined()
+      expect(await readIfThere(join(a, 'todo.txt'))).toBe('one\n')
+      expect(await readIfThere(join(a, 'mine.txt'))).toBeUndefined()
       const { reverted } = await bob.json<RevertReport>('revert', 'work', 'todo.txt')
       expect(reverted).toMatchObject([{ path: 'todo.txt', change: 'edited' }])
       await arrives(join(b, 'todo.txt'), 'one\n')
@@ -109,7 +99,7 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     const chosen = await bob.json<SpaceStatus>('select', 'work', '--except', '/photos/')
     expect(chosen.selection).toEqual({ only: [], except: ['/photos/'] })
     await holds(b, ['mine.txt', 'more.txt', 'todo.txt'])
-    expect(await text(join(a, 'photos/cover.jpg'))).toBe('cover')
+    expect(await readIfThere(join(a, 'photos/cover.jpg'))).toBe('cover')
     const { entries } = await bob.json<EntryList>('ls', 'work')
     expect(entries.map(({ path, state }) => [path, state])).toEqual([
       ['mine.txt', 'here'],
@@ -132,12 +122,12 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     await writeFile(join(b, 'only bob.bin'), 'only\0bob')
     await bob.json('select', 'work', '--except', 'only*', 'more.txt')
     await until('bob waits', async () => (await spaceOf(bob)).unreleasedCount === 2)
-    expect(await text(join(b, 'only bob.bin'))).toBe('only\0bob')
+    expect(await readIfThere(join(b, 'only bob.bin'))).toBe('only\0bob')
     await alice.json('resume', 'work')
     await arrives(join(a, 'only bob.bin'), 'only\0bob')
     await arrives(join(b, 'only bob.bin'), undefined)
     await arrives(join(b, 'more.txt'), undefined)
-    expect(await text(join(a, 'more.txt'))).toBe('more')
+    expect(await readIfThere(join(a, 'more.txt'))).toBe('more')
     const wrong = await bob.run('select', 'work', '--all', '--only', 'x')
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--all goes with no patterns')])
   })
@@ -167,7 +157,7 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
       expect(here.versions.filter(({ keptOn }) => keptOn !== undefined)).toEqual([])
       expect((await alice.run('versions', at(a, 'letter.bin'))).stdout).toMatch(/ ON\s/)
       await alice.json('restore', at(a, 'letter.bin'), '--version', old?.id ?? '')
-      expect(await text(at(a, 'letter.bin'))).toBe('first\0')
+      expect(await readIfThere(at(a, 'letter.bin'))).toBe('first\0')
       await arrives(at(b, 'letter.bin'), 'first\0')
       const report = await alice.json<RestoreReport>('restore', at(a, 'gone'))
       expect(report.restored).toEqual(['gone/one.bin', 'gone/two.bin'])
@@ -191,7 +181,7 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     const pulled = await bob.run('pull', 'site', d, '--json')
     expect(pulled.code).toBe(0)
     expect(lines(pulled.stdout).at(-1)).toMatchObject({ isInSync: true })
-    expect(await text(join(d, 'first.txt'))).toBe('first')
+    expect(await readIfThere(join(d, 'first.txt'))).toBe('first')
     const site = async (): Promise<SpaceStatus | undefined> =>
       (await bob.json<SpaceStatus[]>('spaces')).find(({ name }) => name === 'site')
     expect(await site()).toMatchObject({ state: 'paused', role: 'full', fileCount: 1 })
@@ -200,7 +190,7 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
     await writeFile(join(d, 'by bob.txt'), 'by bob')
     await writeFile(join(d, 'first.txt'), 'first, by bob')
     expect((await alice.run('sync', 'site', '--timeout', '10s')).code).toBe(0)
-    expect(await text(join(d, 'second.txt'))).toBeUndefined()
+    expect(await readIfThere(join(d, 'second.txt'))).toBeUndefined()
     // A pull takes, and leaves what was made here
     const again = await bob.run('pull', 'site')
     expect([again.code, again.stderr, again.stdout]).toEqual([
@@ -208,18 +198,18 @@ describeWith(['ip', 'nft', 'netns'], 'a part of a shared folder', () => {
       expect.anything(),
       expect.stringContaining('2 changes made here are not sent'),
     ])
-    expect(await text(join(d, 'second.txt'))).toBe('second')
-    expect(await text(join(d, 'first.txt'))).toBe('first, by bob')
-    expect(await text(join(c, 'by bob.txt'))).toBeUndefined()
+    expect(await readIfThere(join(d, 'second.txt'))).toBe('second')
+    expect(await readIfThere(join(d, 'first.txt'))).toBe('first, by bob')
+    expect(await readIfThere(join(c, 'by bob.txt'))).toBeUndefined()
     // A push sends, and takes nothing
     await writeFile(join(c, 'third.txt'), 'third')
     expect((await alice.run('sync', 'site', '--timeout', '10s')).code).toBe(0)
     expect((await bob.run('push', 'site')).code).toBe(0)
-    expect(await text(join(c, 'by bob.txt'))).toBe('by bob')
-    expect(await text(join(c, 'first.txt'))).toBe('first, by bob')
-    expect(await text(join(d, 'third.txt'))).toBeUndefined()
+    expect(await readIfThere(join(c, 'by bob.txt'))).toBe('by bob')
+    expect(await readIfThere(join(c, 'first.txt'))).toBe('first, by bob')
+    expect(await readIfThere(join(d, 'third.txt'))).toBeUndefined()
     expect((await bob.run('sync', 'site', '--once')).code).toBe(0)
-    expect(await text(join(d, 'third.txt'))).toBe('third')
+    expect(await readIfThere(join(d, 'third.txt'))).toBe('third')
     expect(await site()).toMatchObject({ state: 'paused', fileCount: 4 })
     const wrong = await bob.run('pull', 'work')
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('kept in sync here all the time')])

@@ -3,7 +3,7 @@
  * command line, each outcome looked at on the disk of the other one.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -18,11 +18,12 @@ import type {
   SpaceStatus,
   VersionList,
 } from '../../src/peer/api-spaces.ts'
+import { arrives, readIfThere } from '../support/folder-on-disk.ts'
 import { describeWith } from '../support/needs.ts'
 import type { Lab } from '../support/netns.ts'
 import { createLab } from '../support/netns.ts'
 import type { SkeinPeer } from '../support/skein.ts'
-import { createSkeinPeer, pairPeers, until } from '../support/skein.ts'
+import { createSkeinPeer, launchIn, pairPeers, until } from '../support/skein.ts'
 
 const patience = { timeout: 90_000 }
 
@@ -36,12 +37,8 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     lab = await createLab({ hosts: 2, withDefaultRoute: true })
     root = await mkdtemp(join(tmpdir(), 'skein-verbs-'))
     ;[a, b] = [join(root, 'a'), join(root, 'b')]
-    const launchIn =
-      (host: number) =>
-      (file: string, args: readonly string[]): ReturnType<typeof lab.spawn> =>
-        lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    alice = await createSkeinPeer({ name: 'alice', launch: launchIn(0), upArgs: [] })
-    bob = await createSkeinPeer({ name: 'bob', launch: launchIn(1), upArgs: [] })
+    alice = await createSkeinPeer({ name: 'alice', launch: launchIn(lab, 0), upArgs: [] })
+    bob = await createSkeinPeer({ name: 'bob', launch: launchIn(lab, 1), upArgs: [] })
     await alice.up()
     await bob.up()
     await pairPeers(alice, bob)
@@ -58,11 +55,6 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     await rm(root, { recursive: true, force: true })
   })
 
-  const text = (path: string): Promise<string | undefined> =>
-    readFile(path, 'latin1').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-      throw error
-    })
   const names = async (path: string): Promise<readonly string[]> =>
     (await readdir(path)).filter((name) => name !== '.skein').sort()
   const spaceOf = async (peer: SkeinPeer, name = 'work'): Promise<SpaceStatus> => {
@@ -77,8 +69,6 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
       return states.every(({ code }) => code === 0) && (await names(a)).join() === (await names(b)).join()
     })
   }
-  const arrives = (path: string, wanted: string | undefined): Promise<unknown> =>
-    until(`${path} is ${JSON.stringify(wanted)}`, async () => (await text(path)) === wanted)
   /** Bob pauses, both change, bob goes on. */
   const apart = async (change: () => Promise<void>): Promise<void> => {
     await bob.json('pause', 'work')
@@ -120,7 +110,7 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     await until('alice has told', async () => (await alice.run('sync', '--timeout', '10s')).code === 0)
     await bob.json('resume')
     await together()
-    expect(await text(join(b, 'elsewhere.bin'))).toBe('bytes\0')
+    expect(await readIfThere(join(b, 'elsewhere.bin'))).toBe('bytes\0')
     await arrives(join(a, 'elsewhere.bin'), 'bytes\0')
   })
 
@@ -167,7 +157,7 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     const draft = await alice.json<ConflictOutcome>('conflicts', 'merge', join(a, 'm.txt'))
     expect(draft).toMatchObject({ kind: 'draft', paths: ['m.merge.txt'], markerCount: 1 })
     const path = join(a, 'm.merge.txt')
-    expect(await text(path)).toContain('||||||| before\n2\n')
+    expect(await readIfThere(path)).toContain('||||||| before\n2\n')
     const early = await alice.run('conflicts', 'merge', join(a, 'm.txt'), '--result', path)
     expect([early.code, early.stderr.includes('marker in line 2')]).toEqual([2, true])
     await writeFile(path, '1\nboth\n3\n')
@@ -265,7 +255,7 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
     expect(reports.at(-1)).toMatchObject({ isInSync: true })
     const plain = await bob.run('sync', '--wait')
     expect(plain).toMatchObject({ code: 0, stdout: 'All in sync.' })
-    expect((await text(join(b, 'big.bin')))?.length).toBe(60_000_000)
+    expect((await readIfThere(join(b, 'big.bin')))?.length).toBe(60_000_000)
   })
 
   test('many deletions at once wait for a person, who takes them back', patience, async () => {
@@ -312,7 +302,7 @@ describeWith(['ip', 'nft', 'netns'], 'a shared folder between two devices', () =
         code: 1,
         stdout: expect.stringContaining('it is a pipe, socket or device'),
       })
-      expect(await text(join(root, 'tree2/last.txt'))).toBe('x')
+      expect(await readIfThere(join(root, 'tree2/last.txt'))).toBe('x')
       await rm(join(many, 'pipe'))
       expect((await alice.run('sync', 'tree', '--wait')).code).toBe(0)
     },

@@ -25,7 +25,7 @@ import type { HoldStatus, SpaceKeyText } from '../../src/peer/api-vaults.ts'
 import { describeWith } from '../support/needs.ts'
 import { createSiege } from '../support/siege.ts'
 import { createLab } from '../support/netns.ts'
-import { createSkeinPeer, pairPeers, type SkeinPeer, until } from '../support/skein.ts'
+import { createSkeinPeer, launchIn, pairPeers, type SkeinPeer, until } from '../support/skein.ts'
 
 /** Every path below a directory with a digest of what it is, what Skein keeps there left out. */
 async function picture(root: string, below = ''): Promise<readonly string[]> {
@@ -116,7 +116,7 @@ describeWith(['ip', 'nft', 'netns'], 'a storage device', () => {
         createSkeinPeer({
           name,
           upArgs: [],
-          launch: (file, args) => lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] }),
+          launch: launchIn(lab, host),
         })
       try {
         await using vps = await peerIn(2, 'vps')
@@ -276,7 +276,7 @@ describeWith(['ip', 'nft', 'netns'], 'a storage device', () => {
         createSkeinPeer({
           name,
           upArgs: [],
-          launch: (file, args) => lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] }),
+          launch: launchIn(lab, host),
         })
       try {
         await using vps = await peerIn(1, 'vps')

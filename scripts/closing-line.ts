@@ -45,6 +45,7 @@ export function createClosingLine(print: (line: string) => void = console.log): 
       save()
     },
     onTestRunEnd(modules, unhandledErrors) {
+      for (const line of secondTries(modules)) print(line)
       print(closingLine(countRun(modules, unhandledErrors.length)))
     },
   }
@@ -54,6 +55,15 @@ export function createClosingLine(print: (line: string) => void = console.log): 
 export function closingLine(counts: Pick<Progress, 'passed' | 'failed' | 'skipped'>): string {
   const skipped = counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`
   return `${counts.passed} passed, ${counts.failed} failed${skipped}`
+}
+
+/** What passed only when it was tried again: a finding, though not a failure. */
+function secondTries(modules: readonly TestModule[]): readonly string[] {
+  return modules.flatMap((module) =>
+    [...module.children.allTests()].flatMap((test) =>
+      test.diagnostic()?.flaky === true ? [`passed at the second try: ${nameOf(test)}`] : [],
+    ),
+  )
 }
 
 function countRun(modules: readonly TestModule[], unhandledErrors: number): Omit<Progress, 'running'> {

@@ -197,9 +197,9 @@ class DiskApplier implements Applier {
   }
 
   async setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied> {
-    const mode = seen.stat?.mode ?? 0o644
-    await this.filesystem.setMode(pathOfSeen(seen), modeFor(mode, entry.executable))
-    return this.placed(seen, entry, seen.stat && { ...seen.stat, mode: undefined })
+    const mode = modeFor(seen.stat?.mode ?? 0o644, entry.executable)
+    await this.filesystem.setMode(pathOfSeen(seen), mode)
+    return this.placed(seen, entry, seen.stat && { ...seen.stat, mode })
   }
 
   async move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied> {

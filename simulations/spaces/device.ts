@@ -92,6 +92,7 @@ export class SpaceDevice {
   onEnded: () => void = () => undefined
   private readonly parts: DeviceParts
   private readonly witness = createMemoryWitness()
+  private boots = 0
   private running: Running | undefined
 
   constructor(parts: DeviceParts) {
@@ -190,6 +191,7 @@ export class SpaceDevice {
     running.process.kill()
     running.network.kill()
     if (kind === 'power') {
+      this.boots++
       this.journal.cut(this.random)
       this.storeDisk.losePower()
     }
@@ -229,6 +231,7 @@ export class SpaceDevice {
     const store = await openStore(env, {
       open: async () => disk.database(await this.storeDisk.open()),
       witness: this.witness,
+      boot: `boot ${this.boots}`,
     })
     running.store = store
     // P6: a pair of client and clock has one content

@@ -1,10 +1,13 @@
 /**
  * Who writes into this store. A Yjs clientID (and the writer name in tree records) must never be used again by a
  * store that may have forgotten what it sent, or two devices' histories fork silently and for ever: so a new one is
- * drawn for a new, uncleanly stopped, restored, copied, damaged or forked store. Kept in the row `m!identity`.
+ * drawn for a new, restored, copied, damaged or forked store, and when the system went down while it was open. A process
+ * that is killed forgets nothing: what was written is with the system, and nothing is sent before it is written. It keeps
+ * its identity, or each kill would add a writer to every document and to the version vector of every file edited
+ * (limits.versionVectorEntries). Kept in the row `m!identity`.
  */
 import type { Random } from '../base/random.ts'
-import { boolean, decode, encode, integer, object, text } from '../base/codec.ts'
+import { boolean, decode, encode, integer, object, optional, text } from '../base/codec.ts'
 import { encodeId } from '../base/ids.ts'
 
 export type IdentityReason = 'new' | 'kept' | 'unclean' | 'copied' | 'damaged' | 'forked' | 'failed'
@@ -25,6 +28,16 @@ export interface IdentityRow {
   /** True only between a clean close and the next open. */
   readonly isClean: boolean
   readonly witness: string
+  /** The run of the system that it was opened in. */
+  readonly boot?: string | undefined
+}
+
+/** What a store finds around it when it is opened. */
+export interface StorePlace {
+  /** Token of the witness beside it; undefined when there is none. */
+  readonly witness: string | undefined
+  /** Names this run of the system; undefined where that cannot be told. */
+  readonly boot: string | undefined
 }
 
 const rowShape = object({
@@ -32,6 +45,7 @@ const rowShape = object({
   incarnation: text(6, /^[0-9a-z]{6}$/),
   isClean: boolean,
   witness: text(512),
+  boot: optional(text(64)),
 })
 
 export function drawIdentity(random: Random, reason: IdentityReason): StoreIdentity {
@@ -42,13 +56,14 @@ export function drawIdentity(random: Random, reason: IdentityReason): StoreIdent
 /** Decides whether the identity of last time may be used again. Pure but for chance. */
 export function chooseIdentity(
   row: IdentityRow | undefined | 'damaged',
-  witness: string | undefined,
+  place: StorePlace,
   random: Random,
 ): StoreIdentity {
   if (row === 'damaged') return drawIdentity(random, 'damaged')
   if (row === undefined) return drawIdentity(random, 'new')
-  if (!row.isClean) return drawIdentity(random, 'unclean')
-  if (row.witness !== witness) return drawIdentity(random, 'copied')
+  const hasForgottenNothing = row.isClean || (row.boot !== undefined && row.boot === place.boot)
+  if (!hasForgottenNothing) return drawIdentity(random, 'unclean')
+  if (row.witness !== place.witness) return drawIdentity(random, 'copied')
   return { clientId: row.clientId, incarnation: row.incarnation, reason: 'kept' }
 }
 

@@ -60,6 +60,8 @@ export interface StoreOptions {
   /** Opens the database; called again after a failed write. */
   readonly open: () => Promise<Database>
   readonly witness: Witness
+  /** Names this run of the system; undefined where that cannot be told: then a killed process counts as a power cut. */
+  readonly boot?: string | undefined
 }
 
 const namelessMax = 10_000
@@ -118,10 +120,10 @@ class LevelStore implements Store {
     this.database = database
     try {
       const row = database.hasLostRows ? 'damaged' : await this.readIdentity(database)
-      const token = await this.options.witness.read()
+      const place = { witness: await this.options.witness.read(), boot: this.options.boot }
       this.identity =
         reason === undefined || row === 'damaged'
-          ? identities.chooseIdentity(row, token, this.env.random)
+          ? identities.chooseIdentity(row, place, this.env.random)
           : identities.drawIdentity(this.env.random, reason)
       const lamport = await this.get(lamportKey)
       this.lamport = Math.max(
@@ -335,7 +337,14 @@ class LevelStore implements Store {
 
   private async writeIdentity(database: Database, isClean: boolean): Promise<void> {
     const { clientId, incarnation } = this.identity
-    const payload = identities.encodeIdentityRow({ clientId, incarnation, isClean, witness: this.witness })
+    const { witness, options } = this
+    const payload = identities.encodeIdentityRow({
+      clientId,
+      incarnation,
+      isClean,
+      witness,
+      boot: options.boot,
+    })
     const rows: RowChange[] = [{ type: 'put', key: identityKey, value: sealRow(identityKey, payload) }]
     if (this.lamport !== this.storedLamport) rows.push(textRow(lamportKey, String(this.lamport)))
     await database.batch(rows, { sync: true })

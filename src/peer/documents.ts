@@ -12,6 +12,7 @@ import { openStore } from '../crdt/store.ts'
 import { syncProtocol } from '../crdt/sync-frames.ts'
 import type { Sync } from '../crdt/sync.ts'
 import { createSync } from '../crdt/sync.ts'
+import { readBootId } from '../program/boot-id.ts'
 import { may } from './auth/access.ts'
 import type { Roster } from './auth/roster.ts'
 import { mayReadDocument } from './document-access.ts'
@@ -45,6 +46,7 @@ export async function openDocuments(outer: Env, scope: Scope, parts: DocumentPar
     await openStore(env, {
       open: () => openLevelDatabase(join(directory, 'level')),
       witness: createFileWitness(join(directory, 'witness')),
+      boot: await readBootId(),
     }),
   )
   scope.own(

@@ -21,6 +21,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasCode, SkeinError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import { readBootId } from './boot-id.ts'
 
 /** Who holds a home. Unknown facts are empty text. */
 export interface LockRecord {
@@ -201,8 +202,8 @@ type Place = Pick<LockRecord, 'boot' | 'pidNamespace' | 'machine'>
 
 async function describePlace(): Promise<Place> {
   if (process.platform !== 'linux') return { boot: hostname(), pidNamespace: '', machine: hostname() }
-  const [boot, pidNamespace, machine] = await Promise.all([
-    readText('/proc/sys/kernel/random/boot_id'),
+  const [boot = '', pidNamespace, machine] = await Promise.all([
+    readBootId(),
     readlink('/proc/self/ns/pid').catch(() => ''),
     readText('/etc/machine-id'),
   ])

@@ -1,6 +1,9 @@
-/** A process that writes acknowledged changes until it is killed: prints the number of each one after it is stored. */
+/**
+ * A process that writes acknowledged changes until it is killed. Prints each update as it would be sent (`sent DOCUMENT BASE64`)
+ * and the name of each change after it is stored (`ack NAME`). Arguments: folder, round, device, boot.
+ */
 import { createSystemEnv } from '../../src/base/env.ts'
-import { newDeviceId } from '../../src/base/ids.ts'
+import { isDeviceId } from '../../src/base/ids.ts'
 import { createDocHost } from '../../src/crdt/doc-host.ts'
 import { createFileWitness } from '../../src/crdt/file-witness.ts'
 import { openLevelDatabase } from '../../src/crdt/level-database.ts'
@@ -9,14 +12,20 @@ import { openSpace } from '../../src/crdt/space.ts'
 import { openStore } from '../../src/crdt/store.ts'
 import { fileData, testSpace } from './rig.ts'
 
-const [, , folder = '', round = '0'] = process.argv
+const [, , folder = '', round = '0', device = '', boot] = process.argv
+if (!isDeviceId(device)) throw new Error(`no device id: ${device}`)
 const env = createSystemEnv()
 const store = await openStore(env, {
   open: () => openLevelDatabase(`${folder}/db`),
   witness: createFileWitness(`${folder}/witness`),
+  boot,
 })
 const host = await createDocHost(env, store)
-const space = await openSpace(env, host, { id: testSpace, device: newDeviceId(env.random) })
+host.on('stored', ({ changes }) => {
+  for (const { name, update } of changes)
+    process.stdout.write(`sent ${name} ${Buffer.from(update).toString('base64')}\n`)
+})
+const space = await openSpace(env, host, { id: testSpace, device })
 process.stdout.write(`id ${store.identity.clientId} ${store.identity.reason}\n`)
 const ids = space.newIds(4)
 for (let index = 0; ; index++) {

@@ -5,15 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
+import { newDeviceId } from '../../src/base/ids.ts'
 import { createVirtualClock } from '../../src/base/virtual-clock.ts'
+import { exportDoc } from '../../src/crdt/doc-export.ts'
 import { createDocHost } from '../../src/crdt/doc-host.ts'
 import { createFileWitness } from '../../src/crdt/file-witness.ts'
 import { openLevelDatabase } from '../../src/crdt/level-database.ts'
 import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
 import { rootNodeId } from '../../src/crdt/node-id.ts'
+import { openSpace } from '../../src/crdt/space.ts'
 import { openStore, type Store } from '../../src/crdt/store.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
-import { fileData, listing, openRig, testEnv } from './rig.ts'
+import { fileData, listing, openRig, testEnv, testSpace } from './rig.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'skein-store-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -37,14 +40,31 @@ describe('the identity of a store', () => {
     await second.close()
   })
 
-  test('is new after an unclean stop', async () => {
+  test.each([
+    ['another run of the system', 'boot 1', 'boot 2'],
+    ['one that cannot be told', undefined, undefined],
+  ])('is new after an unclean stop in %s', async (_what, before, after) => {
     const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
-    const first = await openStore(testEnv({ seed: 1 }), { open: disk.open, witness })
-    const second = await openStore(testEnv({ seed: 2 }), { open: disk.open, witness })
+    const first = await openStore(testEnv({ seed: 1 }), { open: disk.open, witness, boot: before })
+    const second = await openStore(testEnv({ seed: 2 }), { open: disk.open, witness, boot: after })
     expect(second.identity.reason).toBe('unclean')
     expect(second.identity.clientId).not.toBe(first.identity.clientId)
     expect(second.identity.incarnation).not.toBe(first.identity.incarnation)
     await second.close()
+  })
+
+  test('is kept by a process that was killed, and is new in a copy of what it left', async () => {
+    const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
+    const first = await openStore(testEnv({ seed: 1 }), { open: disk.open, witness, boot: 'boot' })
+    const second = await openStore(testEnv({ seed: 2 }), { open: disk.open, witness, boot: 'boot' })
+    expect(second.identity).toEqual({ ...first.identity, reason: 'kept' })
+    const copied = await openStore(testEnv({ seed: 3 }), {
+      open: disk.open,
+      witness: witness.copy(testEnv({ seed: 4 }).random),
+      boot: 'boot',
+    })
+    expect(copied.identity.reason).toBe('copied')
+    await copied.close()
   })
 
   test('is new in each copy of a store directory, and kept by the original', async () => {
@@ -210,48 +230,56 @@ describe('power', () => {
   })
 })
 
+/** One run of killed-writer.ts, killed once it has acknowledged so many changes. @returns its whole lines. */
+async function runKilled(args: readonly string[], killAfter: number): Promise<readonly string[]> {
+  const child = spawn(process.execPath, [new URL('killed-writer.ts', import.meta.url).pathname, ...args])
+  let text = ''
+  let count = 0
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (part: Buffer) => reject(new Error(part.toString())))
+    child.on('error', reject)
+    child.on('close', () => resolve())
+    child.stdout.on('data', (part: Buffer) => {
+      text += part.toString()
+      count += part.toString().split('ack').length - 1
+      if (count >= killAfter) child.kill('SIGKILL')
+    })
+  })
+  return text.split('\n').slice(0, -1)
+}
+
 describe('a writer killed with SIGKILL', () => {
-  test(
-    'loses no acknowledged change in 20 rounds, and each round writes under a new identity',
+  test.each([
+    ['keeps its identity while the system runs', 20, () => 'boot', 1],
+    ['writes under a new one after each end of the system', 8, (round: number) => `boot ${round}`, 8],
+  ])(
+    'loses no acknowledged change, agrees with who got all that was sent, and %s',
     { timeout: 120_000 },
-    async () => {
+    async (_what, rounds, bootOf, expectedIdentities) => {
       const place = mkdtempSync(join(folder, 'killed-'))
+      const device = newDeviceId(testEnv({ seed: 6 }).random)
       const acked: string[] = []
       const identities = new Set<string>()
-      for (let round = 0; round < 20; round++) {
-        const child = spawn(process.execPath, [
-          new URL('killed-writer.ts', import.meta.url).pathname,
-          place,
-          String(round),
-        ])
-        const killAfter = 20 + ((round * 37) % 150)
-        let text = ''
-        let count = 0
-        await new Promise<void>((resolve, reject) => {
-          child.stderr.on('data', (part: Buffer) => reject(new Error(part.toString())))
-          child.on('error', reject)
-          child.on('close', () => resolve())
-          child.stdout.on('data', (part: Buffer) => {
-            text += part.toString()
-            count += part.toString().split('ack').length - 1
-            if (count >= killAfter) child.kill('SIGKILL')
-          })
-        })
-        const lines = text.split('\n').slice(0, -1)
-        for (const line of lines) {
-          if (line.startsWith('ack ')) acked.push(line.slice(4))
-          else identities.add(line.split(' ')[1] ?? '')
+      const far = new Map<string, Y.Doc>()
+      const docOf = (name: string): Y.Doc => {
+        const doc = far.get(name) ?? new Y.Doc()
+        far.set(name, doc)
+        return doc
+      }
+      for (let round = 0; round < rounds; round++) {
+        const args = [place, String(round), device, bootOf(round)]
+        for (const line of await runKilled(args, 20 + ((round * 37) % 150))) {
+          const [kind, what = '', bytes = ''] = line.split(' ')
+          if (kind === 'ack') acked.push(what)
+          if (kind === 'id') identities.add(what)
+          if (kind === 'sent') Y.applyUpdate(docOf(what), Buffer.from(bytes, 'base64'))
         }
       }
-      expect(identities.size).toBe(20)
+      expect(identities.size).toBe(expectedIdentities)
       const corrupt: string[] = []
       await using store = await openAt(place, 5)
       store.on('corrupt', ({ key }) => corrupt.push(key))
       const host = await createDocHost(testEnv({ seed: 5 }), store)
-      const { openSpace } = await import('../../src/crdt/space.ts')
-      const { testSpace } = await import('./rig.ts')
-      const { newDeviceId } = await import('../../src/base/ids.ts')
-      const device = newDeviceId(testEnv({ seed: 6 }).random)
       const space = await openSpace(testEnv({ seed: 7 }), host, { id: testSpace, device })
       const visible = new Set((await Array.fromAsync(space.walk())).map((entry) => entry.path))
       const rows = new Map((await Array.fromAsync(space.index.iterate())).map((row) => [row.path, row]))
@@ -261,7 +289,14 @@ describe('a writer killed with SIGKILL', () => {
       expect([...rows.keys()].filter((name) => !visible.has(name))).toEqual([])
       expect([...visible].filter((name) => !rows.has(name))).toEqual([])
       expect(corrupt).toEqual([])
-      expect(acked.length).toBeGreaterThan(1000)
+      expect(acked.length).toBeGreaterThan(rounds * 40)
+      expect(far.size).toBeGreaterThan(0)
+      for (const [name, doc] of far) {
+        Y.applyUpdate(doc, (await exportDoc(host, name)).update)
+        const listsOf = (from: Y.Doc) =>
+          [...from.share.keys()].sort().map((root) => [root, from.getArray(root).toArray()])
+        expect(await host.read([name], (read) => listsOf(read(name)))).toEqual(listsOf(doc))
+      }
       space[Symbol.dispose]()
       await host.close()
     },

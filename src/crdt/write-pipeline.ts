@@ -59,9 +59,7 @@ export class WritePipeline {
     return new Promise((resolve, reject) => {
       for (const { name } of changes) this.unstored.set(name, (this.unstored.get(name) ?? 0) + 1)
       this.queue.push({ changes, details, rows, resolve, reject })
-      this.pumping ??= this.pump().finally(() => {
-        this.pumping = undefined
-      })
+      this.pumping ??= this.pump()
     })
   }
 
@@ -77,20 +75,24 @@ export class WritePipeline {
   private async pump(): Promise<void> {
     // One turn later, so that changes made in the same turn share the batch
     await Promise.resolve()
-    while (this.queue.length > 0) {
-      const group = this.queue
-      this.queue = []
-      try {
-        await this.storeGroup(group)
-        this.settle(group)
-        for (const work of group) work.resolve()
-      } catch (error) {
-        // What waits was built on what is now lost
-        const lost = [...group, ...this.queue.splice(0)]
-        this.settle(lost)
-        for (const { name } of lost.flatMap((work) => work.changes)) this.owner.lost(name)
-        for (const work of lost) work.reject(asSkeinError(error, 'store.failed'))
-      }
+    while (this.queue.length > 0) await this.storeQueue()
+    // In the same turn as the look at the queue: what is queued a moment later would wait for nobody
+    this.pumping = undefined
+  }
+
+  private async storeQueue(): Promise<void> {
+    const group = this.queue
+    this.queue = []
+    try {
+      await this.storeGroup(group)
+      this.settle(group)
+      for (const work of group) work.resolve()
+    } catch (error) {
+      // What waits was built on what is now lost
+      const lost = [...group, ...this.queue.splice(0)]
+      this.settle(lost)
+      for (const { name } of lost.flatMap((work) => work.changes)) this.owner.lost(name)
+      for (const work of lost) work.reject(asSkeinError(error, 'store.failed'))
     }
   }
 

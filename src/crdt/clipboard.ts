@@ -216,6 +216,8 @@ class ShardedClipboard implements Clipboard {
       })
       .finally(() => {
         this.looking = undefined
+        // Changed in the moment between the last look and now
+        this.look([])
       })
   }
 

@@ -31,7 +31,7 @@ export function percentile(values: readonly number[], percent: number): number {
 }
 
 /** @returns the figure as one JSON object on one line; what does not apply is null. */
-export function formatJson({ bench, figure, value, unit, peer, ratio, runs }: Figure): string {
+export function formatJson({ bench, figure, value, unit, peer, ratio, runs, note }: Figure): string {
   return JSON.stringify({
     bench,
     figure,
@@ -40,6 +40,7 @@ export function formatJson({ bench, figure, value, unit, peer, ratio, runs }: Fi
     peer: peer ?? null,
     ratio: ratio ?? null,
     runs: runs ?? 1,
+    note: note ?? null,
   })
 }
 

@@ -11,6 +11,7 @@ import type { BenchContext } from './bench-harness.ts'
 export const name = 'detection'
 export const about =
   'five devices: a dead one noticed, false alarms at 30 % loss and 1 s stalls, back after heal'
+export const timeoutMs = 30 * 60_000
 export const figures = ['cut_s', 'sigstop_s', 'sigkill_s', 'false_alarms', 'reconnect_s']
 
 const faults: readonly (readonly [string, (mesh: MeshLab, peer: MeshPeer) => Promise<Outage>])[] = [

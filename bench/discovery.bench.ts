@@ -9,6 +9,8 @@ import type { BenchContext } from './bench-harness.ts'
 
 export const name = 'discovery'
 export const about = 'five devices: start to fully connected, restart under a new port, change of address'
+/** Twenty meshes are formed one after the other. */
+export const timeoutMs = 30 * 60_000
 export const figures = ['mesh5_s', 'no_default_route_s', 'vpn_route_s', 'restart_port_s', 'address_change_s']
 
 const cases: readonly (readonly [string, RouteCase])[] = [

@@ -19,11 +19,12 @@ export const figures = [
   'docs100k_load_s',
   'docs100k_rss_MB',
   'churn_growth_percent',
+  'churn_heap_growth_percent',
   'reconnect_kB',
   'merge10k_ms',
   'docs10k_idle_cpu_percent',
 ]
-export const timeoutMs = 15 * 60_000
+export const timeoutMs = 40 * 60_000
 
 const execute = promisify(execFile)
 const child = new URL('sides/documents-child.ts', import.meta.url).pathname
@@ -50,10 +51,13 @@ async function reportChurn(context: BenchContext): Promise<void> {
   context.report('churn_growth_percent', churn['encoded_percent'] ?? Number.NaN, '%', {
     note:
       `documents as stored, ${churn['base_B']?.toFixed(0)} -> ${churn['last_B']?.toFixed(0)} B a file; lines alone ` +
-      `${percent('records_percent')}, rows ${percent('rows_percent')}, heap of loaded documents ${percent('heap_percent')} ` +
-      `(a struct for each run of living lines, once they no longer stand in order); after the first of the ten rounds: ` +
-      `encoded ${percent('encoded_late_percent')}, heap ${percent('heap_late_percent')}, ` +
-      `rows ${percent('rows_late_percent')}`,
+      `${percent('records_percent')}, rows ${percent('rows_percent')}; after the first of the ten rounds: ` +
+      `encoded ${percent('encoded_late_percent')}, rows ${percent('rows_late_percent')}`,
+  })
+  context.report('churn_heap_growth_percent', churn['heap_percent'] ?? Number.NaN, '%', {
+    note:
+      `heap of loaded documents (a struct for each run of living lines, once they no longer stand in order); ` +
+      `after the first of the ten rounds ${percent('heap_late_percent')}`,
   })
 }
 

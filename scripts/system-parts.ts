@@ -23,6 +23,9 @@ export type SystemPart =
   | 'sway'
   | 'wl-clipboard'
   | 'loop'
+  | 'ram'
+  | 'attr'
+  | 'acl'
   | BenchPart
 /** Programs that benches compare with: they run without, and say so. */
 type BenchPart = 'rsync' | 'unison' | 'syncthing'
@@ -73,6 +76,13 @@ const parts: Readonly<Record<SystemPart, PartPlan>> = {
     fix: 'run the tests as root with loop devices (losetup, mkfs.ext4)',
     isPresent: canMountLoop,
   },
+  ram: {
+    about: 'a disk without extended attributes',
+    fix: 'run the tests as root with permission to mount (ramfs)',
+    isPresent: canMountRam,
+  },
+  attr: { about: 'extended attributes', aptPackage: 'attr', isPresent: () => hasCommand('setfattr') },
+  acl: { about: 'access lists', aptPackage: 'acl', isPresent: () => hasCommand('setfacl') },
   rsync: { about: 'the files bench', aptPackage: 'rsync', isPresent: () => hasCommand('rsync') },
   unison: { about: 'the files bench', aptPackage: 'unison', isPresent: () => hasCommand('unison') },
   syncthing: { about: 'the files bench', aptPackage: 'syncthing', isPresent: () => hasCommand('syncthing') },
@@ -165,6 +175,19 @@ function canMountLoop(): boolean {
     return true
   } catch {
     return false // because: any refusal means the same to a test, and `describeMissing` says what to do
+  }
+}
+
+function canMountRam(): boolean {
+  if (process.getuid?.() !== 0) return false
+  try {
+    execFileSync('unshare', ['-m', 'mount', '-t', 'ramfs', 'none', '/mnt'], {
+      timeout: probeTimeoutMs,
+      stdio: 'ignore',
+    })
+    return true
+  } catch {
+    return false // because: as for a loop disk
   }
 }
 

@@ -2,26 +2,25 @@
  * Two devices in two network namespaces that keep one folder the same, by Skein or by another program. Nothing of it
  * can leave the namespaces: no discovery beyond static addresses, no relays, no reports home.
  */
-import { execFileSync, type ChildProcess } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Lab } from '../../test/support/netns.ts'
-import { createSkeinPeer, pairPeers, until, type SkeinPeer } from '../../test/support/skein.ts'
+import { createSkeinPeer, launchIn, pairPeers, until, type SkeinPeer } from '../../test/support/skein.ts'
+import type { Charged } from './folder-costs.ts'
 
 export interface FolderPair extends AsyncDisposable {
   readonly near: string
   readonly far: string
-  /** For programs that do not watch: carries what has changed over. For others: tells them to look now, where they can be told. */
+  /** Takes both folders up as they stand; resolves when the program itself says that they are in sync. */
+  join(): Promise<void>
+  /** For programs that do not watch: carries what has changed over. */
   pass?(): Promise<void>
-  /** Processes to be charged. */
-  pids(): readonly number[]
-}
-
-export interface SkeinPair extends FolderPair {
-  readonly peers: readonly [SkeinPeer, SkeinPeer]
-  /** Stops both and starts both again. */
-  restart(whileDown: () => void): Promise<void>
+  /** Its files stand under their names before they are whole and on the disk: the end of the pass counts. */
+  readonly isWholeAtEnd?: boolean
+  /** Stops both, and starts both again; for programs that run on. */
+  restart?(whileDown: () => void): Promise<void>
+  charged(): Charged
 }
 
 export interface PairPlace {
@@ -33,62 +32,90 @@ export interface PairPlace {
 }
 
 export interface FolderPeer {
-  readonly name: 'skein' | 'rsync' | 'unison' | 'syncthing'
-  readonly isContinuous: boolean
+  readonly name: 'skein' | 'cp' | 'rsync' | 'unison' | 'syncthing'
+  /** Both sides run, know each other and are connected; the folders are not taken up yet, and may be filled before they are. */
   start(place: PairPlace): Promise<FolderPair>
 }
 
-export const skein: FolderPeer & { start(place: PairPlace): Promise<SkeinPair> } = {
-  name: 'skein',
-  isContinuous: true,
-  start: startSkein,
-}
-export const others: readonly FolderPeer[] = [
-  { name: 'rsync', isContinuous: false, start: startRsync },
-  { name: 'unison', isContinuous: false, start: startUnison },
-  { name: 'syncthing', isContinuous: true, start: startSyncthing },
-]
+export const skein: FolderPeer = { name: 'skein', start: startSkein }
+export const rsync: FolderPeer = { name: 'rsync', start: startRsync }
+export const unison: FolderPeer = { name: 'unison', start: startUnison }
+/** No network and no comparison of contents: what the disk itself takes. */
+export const plainCopy: FolderPeer = { name: 'cp', start: startPlainCopy }
 
-async function startSkein({ lab, near, far }: PairPlace): Promise<SkeinPair> {
+const joinMs = 600_000
+
+async function startSkein({ lab, near, far }: PairPlace): Promise<FolderPair> {
   await using stack = new AsyncDisposableStack()
   const start = async (host: number, name: string): Promise<SkeinPeer> => {
-    const launch = (file: string, args: readonly string[]): ChildProcess =>
-      lab.spawn(host, file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const launch = launchIn(lab, host)
     const peer = stack.use(await createSkeinPeer({ name, launch, upArgs: ['--log-level', 'info'] }))
     await peer.up()
     return peer
   }
-  const a = await start(0, 'near')
-  const b = await start(1, 'far')
+  const [a, b] = await Promise.all([start(0, 'near'), start(1, 'far')])
   const isUp = async (peer: SkeinPeer): Promise<boolean> =>
     (await peer.status()).links.some((link) => link.state === 'up')
-  const linked = (): Promise<unknown> =>
-    until('the link', async () => (await isUp(a)) && (await isUp(b)), 30_000)
   await pairPeers(a, b)
-  await linked()
+  await until('the link', async () => (await isUp(a)) && (await isUp(b)), 30_000)
+  // Known to both and kept by nobody, so that both take it up alike
   await a.json('share', near, '--name', 'bench')
   await until('the space', async () => (await b.json<unknown[]>('spaces')).length > 0)
-  await b.json('join', 'bench', far)
-  await a.json('sync', '--timeout', '600s')
-  await b.json('sync', '--timeout', '600s')
-  // Windows tune themselves and the bulk connection follows control: not part of what is measured
-  await delay(1_500)
+  await a.json('unshare', 'bench')
   const pids = [await a.pid(), await b.pid()]
+  const inSync = async (peer: SkeinPeer): Promise<void> => {
+    const { code, stderr } = await peer.start('sync', '--timeout', `${joinMs / 1000}s`).done
+    if (code !== 0) throw new Error(`skein sync ended with ${code}: ${stderr}`)
+  }
   const owned = stack.move()
   return {
     near,
     far,
-    peers: [a, b],
-    pids: () => pids,
+    async join() {
+      await Promise.all([a.json('join', 'bench', near), b.json('join', 'bench', far)])
+      await Promise.all([inSync(a), inSync(b)])
+    },
     async restart(whileDown) {
       await Promise.all([a.run('down'), b.run('down')])
       whileDown()
       await Promise.all([a.up(), b.up()])
       pids.splice(0, 2, await a.pid(), await b.pid())
     },
+    charged: () => ({ near: pids.slice(0, 1), far: pids.slice(1) }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
+
+/** Runs a program of the far side to its end. */
+interface Runs {
+  readonly run: (file: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<void>
+  /** The one that runs. */
+  readonly pids: readonly number[]
+}
+
+function runsOf(
+  start: (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => ChildProcess,
+): Runs {
+  const pids: number[] = []
+  return {
+    pids,
+    async run(file, args, env = process.env) {
+      const child = start(file, args, env)
+      if (child.pid !== undefined) pids.push(child.pid)
+      let said = ''
+      child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)))
+      const code = await new Promise<number | null>((resolve, reject) => {
+        child.once('error', reject)
+        child.once('close', resolve)
+      })
+      pids.length = 0
+      if (code !== 0) throw new Error(`${file} ended with ${code}: ${said}`)
+    },
+  }
+}
+
+const runsOn = (lab: Lab, host: number): Runs =>
+  runsOf((file, args, env) => lab.spawn(host, file, args, { stdio: ['ignore', 'ignore', 'pipe'], env }))
 
 /** The far side pulls from a daemon on the near side, not encrypted, one way. */
 async function startRsync({ lab, near, far, state }: PairPlace): Promise<FolderPair> {
@@ -97,141 +124,86 @@ async function startRsync({ lab, near, far, state }: PairPlace): Promise<FolderP
     config,
     `use chroot = no\nreverse lookup = no\nuid = 0\ngid = 0\n[data]\npath = ${near}\nread only = yes\n`,
   )
-  const args = [
-    '--daemon',
-    '--no-detach',
-    `--config=${config}`,
-    '--port=8730',
-    `--address=${lab.addressOf(0)}`,
-  ]
+  const address = lab.addressOf(0)
+  const args = ['--daemon', '--no-detach', `--config=${config}`, '--port=8730', `--address=${address}`]
   const daemon = lab.spawn(0, 'rsync', args, { stdio: 'ignore' })
-  await delay(500)
-  const source = `rsync://${lab.addressOf(0)}:8730/data/`
+  await listens(lab, 8730)
+  const { run, pids } = runsOn(lab, 1)
+  const pass = (): Promise<void> =>
+    run('rsync', ['-a', '--delete', `rsync://${address}:8730/data/`, `${far}/`])
   return {
     near,
     far,
-    async pass() {
-      await must(lab, 1, 'rsync', ['-a', '--delete', source, `${far}/`])
-    },
-    pids: () => [],
+    join: pass,
+    pass,
+    charged: () => ({ near: pidsOf(daemon), far: pids, isRunHere: true }),
     [Symbol.asyncDispose]: () => end(daemon),
   }
 }
 
 /** Its own socket, not encrypted. */
 async function startUnison({ lab, near, far, state }: PairPlace): Promise<FolderPair> {
-  const env = (side: string): NodeJS.ProcessEnv => ({
-    ...process.env,
-    UNISON: join(state, side),
-    HOME: join(state, side),
-  })
-  for (const side of ['near', 'far']) mkdirSync(join(state, side), { recursive: true })
+  const env = (side: string): NodeJS.ProcessEnv => {
+    const home = join(state, side)
+    mkdirSync(home, { recursive: true })
+    return { ...process.env, UNISON: home, HOME: home }
+  }
   const server = lab.spawn(0, 'unison', ['-socket', '9090'], { stdio: 'ignore', env: env('near') })
-  await delay(500)
+  await listens(lab, 9090)
   const replicas = [far, `socket://${lab.addressOf(0)}:9090/${near}`]
+  const { run, pids } = runsOn(lab, 1)
+  const options = [
+    '-batch',
+    '-times',
+    '-confirmbigdel=false',
+    '-silent',
+    '-logfile',
+    join(state, 'unison.log'),
+  ]
+  const pass = (): Promise<void> => run('unison', [...replicas, ...options], env('far'))
   return {
     near,
     far,
-    async pass() {
-      const child = lab.spawn(
-        1,
-        'unison',
-        [...replicas, '-batch', '-times', '-confirmbigdel=false', '-silent'],
-        {
-          stdio: 'ignore',
-          env: env('far'),
-        },
-      )
-      const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
-      if (code !== 0) throw new Error(`unison ended with ${code}`)
-    },
-    pids: () => [],
+    join: pass,
+    pass,
+    charged: () => ({ near: pidsOf(server), far: pids, isRunHere: true }),
     [Symbol.asyncDispose]: () => end(server),
   }
 }
 
-/** Fastest settings that still hold for it: watcher delay 1 s, and told at once to look where a pass is asked for. */
-async function startSyncthing({ lab, near, far, state }: PairPlace): Promise<FolderPair> {
-  const homes = ['near', 'far'].map((side) => join(state, side))
-  const ids = homes.map((home) => {
-    execFileSync('syncthing', ['generate', `--home=${home}`, '--no-default-folder'], { stdio: 'ignore' })
-    return execFileSync('syncthing', [`--home=${home}`, '--device-id'], { encoding: 'utf8' }).trim()
-  })
-  const children = [near, far].map((folder, host) => {
-    const home = homes[host] ?? ''
-    writeFileSync(join(home, 'config.xml'), syncthingConfig(lab, { ids, host, folder }))
-    return lab.spawn(
-      host,
-      'syncthing',
-      ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--logfile=-'],
-      {
-        stdio: 'ignore',
-        env: { ...process.env, STNOUPGRADE: '1', HOME: home },
-      },
-    )
-  })
-  const ask = async (host: number, method: string, path: string): Promise<string> => {
-    const script = `fetch('http://127.0.0.1:8384${path}',{method:'${method}',headers:{'X-API-Key':'bench'}}).then(r=>r.text()).then(t=>process.stdout.write(t))`
-    return (await must(lab, host, process.execPath, ['-e', script])).stdout
+async function startPlainCopy({ near, far }: PairPlace): Promise<FolderPair> {
+  const { run, pids } = runsOf((file, args, env) =>
+    spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env }),
+  )
+  const pass = async (): Promise<void> => {
+    await run('cp', ['-a', '--update', '--reflink=auto', `${near}/.`, far])
+    // What only stands in memory is not kept yet
+    await run('sync', ['--file-system', far])
   }
-  const isLinked = async (): Promise<boolean> => {
-    try {
-      return (await ask(0, 'GET', '/rest/system/connections')).includes('"connected": true')
-    } catch {
-      return false // because: its API is not up yet
-    }
-  }
-  await until('syncthing to link', isLinked, 60_000)
-  await delay(3_000)
   return {
     near,
     far,
-    pass: async () => void (await ask(0, 'POST', '/rest/db/scan?folder=bench')),
-    // The program proper is a child of its own watchdog
-    pids: () => children.flatMap((child) => (child.pid === undefined ? [] : withChildren(child.pid))),
-    async [Symbol.asyncDispose]() {
-      for (const child of children) await end(child)
-    },
+    join: pass,
+    pass,
+    isWholeAtEnd: true,
+    charged: () => ({ near: [], far: pids, isRunHere: true }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }
 
-interface SyncthingSide {
-  readonly ids: readonly string[]
-  readonly host: number
-  readonly folder: string
+export const pidsOf = (child: ChildProcess): readonly number[] =>
+  child.pid === undefined || child.exitCode !== null ? [] : [child.pid]
+
+/** Until the near host listens on a port, by its kernel's own list: a connection would be served. */
+async function listens(lab: Lab, port: number): Promise<void> {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000`
+  await until(`port ${port}`, async () => {
+    const { stdout } = await lab.exec(0, 'cat', ['/proc/net/tcp', '/proc/net/tcp6'])
+    return stdout.includes(wanted)
+  })
 }
 
-function syncthingConfig(lab: Lab, { ids, host, folder }: SyncthingSide): string {
-  const devices = ids.map(
-    (id, index) =>
-      `<device id="${id}" name="h${index}" compression="metadata"><address>tcp://${lab.addressOf(index)}:22000</address></device>`,
-  )
-  const members = ids.map((id) => `<device id="${id}"></device>`).join('')
-  return `<configuration version="35">
-<folder id="bench" label="bench" path="${folder}" type="sendreceive" rescanIntervalS="3600" fsWatcherEnabled="true" fsWatcherDelayS="1">
-<filesystemType>basic</filesystemType>${members}<minDiskFree unit="">0</minDiskFree></folder>
-${devices.join('\n')}
-<gui enabled="true" tls="false"><address>127.0.0.1:8384</address><apikey>bench</apikey></gui>
-<options><listenAddress>tcp://${lab.addressOf(host)}:22000</listenAddress>
-<globalAnnounceEnabled>false</globalAnnounceEnabled><localAnnounceEnabled>false</localAnnounceEnabled>
-<relaysEnabled>false</relaysEnabled><natEnabled>false</natEnabled><urAccepted>-1</urAccepted>
-<autoUpgradeIntervalH>0</autoUpgradeIntervalH><crashReportingEnabled>false</crashReportingEnabled>
-<startBrowser>false</startBrowser><reconnectionIntervalS>5</reconnectionIntervalS><setLowPriority>false</setLowPriority>
-</options></configuration>`
-}
-
-async function must(
-  lab: Lab,
-  host: number,
-  file: string,
-  args: readonly string[],
-): Promise<{ stdout: string }> {
-  const result = await lab.exec(host, file, args, { timeoutMs: 600_000 })
-  if (result.code !== 0) throw new Error(`${file} ended with ${result.code}: ${result.stderr}`)
-  return result
-}
-
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   child.kill('SIGTERM')
@@ -240,44 +212,11 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-function withChildren(pid: number): readonly number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
-      .split(' ')
-      .filter((text) => text.trim() !== ''),
-  )
-  return [pid, ...children.flatMap((child) => withChildren(Number(child)))]
-}
-
-/** User and system CPU seconds of these processes so far, and the most memory they held. */
-export function costOf(pids: readonly number[]): {
-  readonly cpuSeconds: number
-  readonly peakMiB: readonly number[]
-} {
-  let ticks = 0
-  const peakMiB: number[] = []
-  for (const pid of pids) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      ticks += Number(fields[11]) + Number(fields[12])
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-      peakMiB.push(Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024))
-    } catch {
-      peakMiB.push(0) // because: it has ended; its part is missing from the note, not from the figure
-    }
+/** The end of a program's log, for a message. */
+export function tailOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n')
+  } catch {
+    return 'it wrote nothing'
   }
-  return { cpuSeconds: ticks / 100, peakMiB }
-}
-
-/** Bytes that have crossed the near side's interface, both ways. */
-export async function wireBytes(lab: Lab): Promise<number> {
-  const { stdout } = await must(lab, 0, 'cat', [
-    '/sys/class/net/eth0/statistics/rx_bytes',
-    '/sys/class/net/eth0/statistics/tx_bytes',
-  ])
-  return stdout
-    .trim()
-    .split('\n')
-    .reduce((sum, line) => sum + Number(line), 0)
 }

@@ -1,5 +1,5 @@
 /** Trees of files for the `files` bench: sizes and names from a seed, watched from outside while they arrive, compared at the end. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -77,31 +77,18 @@ export function makeBigFile(path: string, sizeBytes: number): void {
   }
 }
 
-const isOwn = (name: string): boolean =>
-  name === '.skein' ||
-  name.startsWith('.stfolder') ||
-  name.startsWith('.syncthing.') ||
-  name.startsWith('.unison')
+/** Names that begin so are what the programs keep there for themselves; no tree has any. */
+const isOwn = (name: string): boolean => name.startsWith('.')
 
 /** Files below a directory, by path, with their sizes; what the programs keep there for themselves is left out. */
 export function listTree(root: string, prefix = '', into = new Map<string, number>()): Map<string, number> {
   for (const entry of fs.readdirSync(join(root, prefix), { withFileTypes: true })) {
-    if (isOwn(entry.name) || entry.name.startsWith('.f') || entry.name.startsWith('.unison')) continue
+    if (isOwn(entry.name)) continue
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`
     if (entry.isDirectory()) listTree(root, path, into)
     else into.set(path, fs.statSync(join(root, path)).size)
   }
   return into
-}
-
-function countFiles(directory: string): number {
-  let count = 0
-  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
-    if (isOwn(entry.name)) continue
-    if (entry.isDirectory()) count += countFiles(join(directory, entry.name))
-    else if (!entry.name.startsWith('.')) count++
-  }
-  return count
 }
 
 export interface Waiting {
@@ -110,10 +97,11 @@ export interface Waiting {
   readonly everyMs: number
 }
 
-/** Polls until `check` says yes. @throws when the time is over. */
+/** Polls until `check` says yes, a quarter of the time at most: who is watched needs the machine too. @throws when the time is over. */
 export async function waitUntil(what: string, check: () => boolean, waiting: Waiting): Promise<void> {
   const endMs = performance.now() + waiting.timeoutMs
   for (;;) {
+    const startMs = performance.now()
     try {
       if (check()) return
     } catch (error) {
@@ -121,19 +109,36 @@ export async function waitUntil(what: string, check: () => boolean, waiting: Wai
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
     }
     if (performance.now() > endMs) throw new Error(`not within ${waiting.timeoutMs / 1000} s: ${what}`)
-    await delay(waiting.everyMs, undefined, { signal: waiting.signal })
+    const tookMs = performance.now() - startMs
+    await delay(Math.max(waiting.everyMs, 3 * tookMs), undefined, { signal: waiting.signal })
   }
 }
 
-/** Until there are as many files, then until all have their sizes. Contents: `compareTrees`, after the clock has stopped. */
+/**
+ * Until every file of the near tree is in the far one with its size. Each look goes on from the first file that was
+ * missing, so that the watching costs next to nothing. Contents, and what is too much: `compareTrees`, after the clock.
+ */
 export async function waitForTree(near: string, far: string, waiting: Waiting): Promise<void> {
-  const wanted = listTree(near)
-  await waitUntil(`${wanted.size} files`, () => countFiles(far) >= wanted.size, waiting)
+  const wanted = [...listTree(near)]
+  let seen = 0
   const hasAll = (): boolean => {
-    const found = listTree(far)
-    return found.size === wanted.size && [...wanted].every(([path, size]) => found.get(path) === size)
+    for (; seen < wanted.length; seen++) {
+      const [path, sizeBytes] = wanted[seen] ?? ['', 0]
+      if (fs.statSync(join(far, path), { throwIfNoEntry: false })?.size !== sizeBytes) return false
+    }
+    return true
   }
-  await waitUntil(`the sizes of ${wanted.size} files`, hasAll, waiting)
+  try {
+    await waitUntil(`${wanted.length} files`, hasAll, waiting)
+  } catch (error) {
+    if (waiting.signal.aborted) throw error
+    throw new Error(
+      `${seen} of ${wanted.length} files stood in order, then ${wanted[seen]?.[0]} was missing`,
+      {
+        cause: error,
+      },
+    )
+  }
 }
 
 /** @throws when the trees differ in a name or a byte. */
@@ -141,22 +146,22 @@ export function compareTrees(near: string, far: string): void {
   const [a, b] = [listTree(near), listTree(far)]
   for (const path of new Set([...a.keys(), ...b.keys()])) {
     if (a.get(path) !== b.get(path)) throw new Error(`${path} is on one side only, or of another size`)
-    if (hashFile(join(near, path)) !== hashFile(join(far, path)))
-      throw new Error(`${path} has another content`)
+    if (!hasSameBytes(join(near, path), join(far, path))) throw new Error(`${path} has another content`)
   }
 }
 
-function hashFile(path: string): string {
-  const hash = createHash('sha256')
-  const handle = fs.openSync(path, 'r')
-  const block = Buffer.alloc(4 * kibibyte ** 2)
+const blocks = [Buffer.alloc(kibibyte ** 2), Buffer.alloc(kibibyte ** 2)] as const
+
+function hasSameBytes(near: string, far: string): boolean {
+  const handles = [fs.openSync(near, 'r'), fs.openSync(far, 'r')] as const
   try {
     for (;;) {
-      const got = fs.readSync(handle, block)
-      if (got === 0) return hash.digest('hex')
-      hash.update(block.subarray(0, got))
+      const got = fs.readSync(handles[0], blocks[0])
+      if (fs.readSync(handles[1], blocks[1]) !== got) return false
+      if (got === 0) return true
+      if (!blocks[0].subarray(0, got).equals(blocks[1].subarray(0, got))) return false
     }
   } finally {
-    fs.closeSync(handle)
+    for (const handle of handles) fs.closeSync(handle)
   }
 }

@@ -70,13 +70,15 @@ function formatLine(space: SpaceStatus): string {
       ? formatTransfer(transfer)
       : state === 'syncing'
         ? 'looking at files'
-        : (reason ?? '')
+        : state === 'paused'
+          ? ''
+          : (reason ?? '')
   return safe`${name}  ${formatState(space)}  ${more}`.trimEnd()
 }
 
-const formatBusy = (names: readonly string[]): readonly string[] =>
+export const formatBusy = (names: readonly string[]): readonly string[] =>
   names.length === 0 ? [] : [safe`still at work: ${names.join(', ')}`]
 
-/** A line that wraps could not be drawn over. */
-const fit = (line: string, columns: number | undefined): string =>
-  columns === undefined || line.length < columns ? line : `${line.slice(0, columns - 2).toWellFormed()}…`
+/** A line that wraps could not be drawn over. A terminal that was never told its size says 0. */
+const fit = (line: string, columns = 0): string =>
+  columns === 0 || line.length < columns ? line : `${line.slice(0, columns - 2).toWellFormed()}…`

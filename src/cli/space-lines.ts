@@ -35,7 +35,7 @@ export function formatProblems(spaces: readonly SpaceStatus[]): string {
 export function formatTransfer(transfer: TransferStatus): string {
   const { doneFiles, totalFiles, doneBytes, totalBytes, bytesPerSecond, remainingMs } = transfer
   return [
-    `${doneFiles} of ${totalFiles} files`,
+    `${doneFiles} of ${totalFiles} ${totalFiles === 1 ? 'file' : 'files'}`,
     `${formatSize(doneBytes)} of ${formatSize(totalBytes)}`,
     ...(bytesPerSecond > 0 ? [`${formatSize(bytesPerSecond)}/s`] : []),
     ...(remainingMs === undefined ? [] : [`${formatSpan(remainingMs)} left`]),

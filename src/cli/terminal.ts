@@ -43,7 +43,8 @@ export function createTerminal(isJson: boolean, streams: Streams = process): Ter
     isInteractive: Boolean(streams.stdin.isTTY) && Boolean(stderr.isTTY),
     hasColour:
       Boolean(stdout.isTTY) && (noColour === undefined || noColour === '') && variables['TERM'] !== 'dumb',
-    columns: stdout.isTTY ? stdout.columns : undefined,
+    // A terminal that was never told its size says 0
+    columns: stdout.isTTY && stdout.columns > 0 ? stdout.columns : undefined,
     print: (text) => (isJson ? undefined : write(`${text}\n`)),
     json: (value) => (isJson ? write(`${printableJson(value)}\n`) : undefined),
     say: (text) => void (isJson || stderr.write(`${text}\n`)),

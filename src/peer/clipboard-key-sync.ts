@@ -17,6 +17,7 @@ import type { Roster } from './auth/roster.ts'
 import type { Mesh } from './mesh.ts'
 
 export interface ClipboardKeyParts {
+  readonly self: DeviceId
   readonly keys: ClipboardKeys
   readonly roster: Roster
   readonly mesh: Pick<Mesh, 'keeper' | 'methods'>
@@ -33,7 +34,7 @@ const keysShape = object({ keys: array(bytes(epochKeyBytes), limits.clipboardKey
 const askAgainMs = 1_000
 
 export function startClipboardKeySync(env: Env, scope: Scope, parts: ClipboardKeyParts): ClipboardKeySync {
-  const { keys, roster, mesh, onNew } = parts
+  const { self, keys, roster, mesh, onNew } = parts
   const { keeper } = mesh
   let askedMs = Number.NEGATIVE_INFINITY
   let later: Disposable | undefined
@@ -46,7 +47,8 @@ export function startClipboardKeySync(env: Env, scope: Scope, parts: ClipboardKe
     scope.spawn('exchange clipboard keys', async (signal) => {
       try {
         const rpc = keeper.rpc(deviceId)
-        if (rpc === undefined || !mayRead(deviceId)) return
+        // Who may not read would be refused: a storage device, at each contact
+        if (rpc === undefined || !mayRead(self) || !mayRead(deviceId)) return
         const found = await rpc.call('clipboard.keys', { keys: keys.all() }, keysShape, { signal })
         await take(deviceId, found.keys)
       } catch (error) {

@@ -70,6 +70,7 @@ export async function openClipboardService(
   const clipboard = scope.own(openClipboard(env, documents.host, { device: self, sealer: keys }))
   const pause = scope.own(await openClipboardPause(env, home.keep))
   const keySync = startClipboardKeySync(env, scope, {
+    self,
     keys,
     roster,
     mesh,

@@ -5,7 +5,8 @@
  */
 import { SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import { type Catalogue, fromHex, type Piece } from './catalogue.ts'
+import { type Catalogue, fromHex } from './catalogue.ts'
+import type { Piece } from './content-table.ts'
 import { blockPlainBytes, type Sealer } from './seal.ts'
 import { type Entry, sealRecord, type SealedRecord } from './sealed-record.ts'
 import type { VaultClient } from './vault-client.ts'

@@ -97,6 +97,25 @@ describe('progress', () => {
     expect(written[2]).toBe('\u001b[2A\u001b[J')
   })
 
+  test('is not cut on a terminal that does not know its width', () => {
+    const { written, output } = createOutput(0)
+    createProgress(output, () => 0).show({
+      isInSync: false,
+      spaces: [space({ state: 'syncing', transfer: { ...transfer, totalFiles: 1 } })],
+      busyDevices: ['bob'],
+    })
+    expect(written).toEqual([
+      'notes  syncing  1 of 1 file, 1.5 MB of 3.0 GB, 40.0 MB/s\nstill at work: bob\n',
+    ])
+  })
+
+  test('says once that a folder is paused', () => {
+    const { written, output } = createOutput(undefined)
+    const paused = space({ state: 'paused', reason: 'paused by you' })
+    createProgress(output, () => 0).show({ isInSync: false, spaces: [paused] })
+    expect(written).toEqual(['notes  paused (by you)\n'])
+  })
+
   test('elsewhere is plain lines, at once for a new state and now and then for more of the same', () => {
     const { written, output } = createOutput(undefined)
     let nowMs = 0

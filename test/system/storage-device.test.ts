@@ -155,6 +155,10 @@ describeWith(['ip', 'nft', 'netns'], 'a storage device', () => {
           expect(held.vaults).toHaveLength(1)
           expect((await vps.run('spaces')).stdout).toContain('for others, sealed')
           await expectNone(vps.home, await canaries(a))
+          // It asks nobody for what it would be refused
+          const logs = (await filesBelow(vps.home)).filter((path) => path.includes('/logs/'))
+          expect(logs.length).toBeGreaterThan(0)
+          for (const path of logs) expect(await readFile(path, 'utf8')).not.toContain('keys not exchanged')
 
           // The other device has got the key by itself, and goes on when the first one is away
           await until('sync', async () => (await picture(b)).length === (await picture(a)).length, 60_000)

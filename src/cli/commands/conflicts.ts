@@ -1,5 +1,5 @@
 /** `skein conflicts`: conflict copies that stand, how they differ, and deciding what becomes of them. */
-import { resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { SkeinError } from '../../base/errors.ts'
 import type { Conflict, ConflictOutcome, ConflictPickParams } from '../../peer/api-spaces.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -126,7 +126,7 @@ async function pick(call: Invocation): Promise<number> {
   const params: ConflictPickParams = device === undefined ? { path, choice } : { path, choice, device }
   const done = await withPeer(call, (client) => client.call('conflictPick', params, timeoutMs))
   call.terminal.json(done)
-  call.terminal.print(choice === 'both' ? safe`Kept all: ${done.paths.join(', ')}` : resolved(done))
+  call.terminal.print(choice === 'both' ? safe`Kept all: ${done.paths.join(', ')}` : resolved(done, path))
   return exitCodes.ok
 }
 
@@ -136,7 +136,7 @@ async function merge(call: Invocation): Promise<number> {
   const params = result === undefined ? { path } : { path, result: resolve(result) }
   const done = await withPeer(call, (client) => client.call('conflictMerge', params, timeoutMs))
   call.terminal.json(done)
-  if (done.kind === 'resolved') call.terminal.print(resolved(done))
+  if (done.kind === 'resolved') call.terminal.print(resolved(done, path))
   else {
     const [draft = ''] = done.paths
     const { markerCount = 0 } = done
@@ -152,5 +152,8 @@ async function merge(call: Invocation): Promise<number> {
   return exitCodes.ok
 }
 
-const resolved = ({ path, isSettled }: ConflictOutcome): string =>
-  safe`${path} is resolved on all devices${isSettled ? '' : ' (the disk follows)'}; what gave way is in: skein versions '${path}'`
+/** @param given path of any of the versions; they all lie beside each other. */
+function resolved({ path, isSettled }: ConflictOutcome, given: string): string {
+  const place = join(dirname(given), basename(path))
+  return safe`${path} is resolved on all devices${isSettled ? '' : ' (the disk follows)'}; what gave way is in: skein versions '${place}'`
+}

@@ -49,7 +49,7 @@ export function formatHold({ isHolding, quotaBytes = 0, usedBytes, vaults }: Hol
   const head = isHolding
     ? `Holds ${formatSize(usedBytes)} of ${formatSize(quotaBytes)} for others, sealed`
     : vaults.length === 0
-      ? 'Holds nothing for others: skein hold --quota 50G'
+      ? 'Holds nothing for others. To hold something, on a storage device: skein hold --quota 50G'
       : `Takes nothing more; ${formatSize(usedBytes)} are held, sealed`
   if (vaults.length === 0) return head
   const rows = vaults.map(({ vault, blockCount, sizeBytes }) => [vault, blockCount, formatSize(sizeBytes)])

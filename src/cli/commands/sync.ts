@@ -5,7 +5,7 @@ import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isSet, textOption } from '../command.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { createProgress } from '../progress.ts'
+import { createProgress, formatBusy } from '../progress.ts'
 import { interruptible, withPeer } from '../running-peer.ts'
 import { formatProblems, formatSpaces } from '../space-lines.ts'
 import { safe } from '../terminal.ts'
@@ -57,6 +57,7 @@ async function wait(call: Invocation): Promise<number> {
   else {
     const head = report.needsPerson === true ? 'In sync, but for what waits for you:' : 'Not in sync yet.'
     terminal.print(`${head}\n${formatSpaces(report.spaces, terminal.columns)}`)
+    for (const line of formatBusy(report.busyDevices ?? [])) terminal.print(line)
     const problems = formatProblems(report.spaces)
     if (problems !== '') terminal.print(problems)
   }

@@ -85,6 +85,7 @@ export const doors: readonly Door[] = [
   { packages: ['yjs', 'y-protocols', 'lib0'], folders: ['crdt'] },
   { packages: ['level'], folders: ['crdt', 'blobs'] },
   { packages: ['@napi-rs/blake-hash'], folders: ['blobs', 'files'] },
+  { packages: ['@napi-rs/xattr'], folders: ['files'] },
   { packages: ['@libp2p/mdns', 'dns-packet'], folders: ['discovery'] },
   { packages: ['@libp2p/interface'], folders: ['transport'], typesIn: ['discovery'] },
   { packages: ['@libp2p/crypto', '@libp2p/peer-id'], folders: ['transport', 'peer/auth'] },

@@ -2,22 +2,32 @@
  * `npm run fuzz:plan -- [--cases N] [--seed S]`: the planner on random correlated trees, every property by its own checker. Even seeds
  * have devices that take a part only (plan-part.ts). A case that fails is cut short by fast-check and told, with the seed and path for plan/past-cases.ts.
  */
-import { parseArgs } from 'node:util'
 import fc from 'fast-check'
+import { integer, readOptions } from './options.ts'
 import { partCases, planCases } from './plan/case.ts'
 import { checkPlanCase } from './plan/checks.ts'
 
 const casesAtOnce = 20_000
 
+const usage = `npm run fuzz:plan -- [options]
+
+The planner on random trees of 2 to 5 devices, every property by its own checker. Exit code 1 when a case fails.
+
+  --cases N   how many cases (100000)
+  --seed S    the first seed; each is good for ${casesAtOnce} cases (1)
+  --help      this text`
+
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: { cases: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } },
+  const values = readOptions(usage, {
+    cases: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
   })
-  const [cases, firstSeed] = [Number(values.cases), Number(values.seed)]
-  if (!Number.isSafeInteger(cases) || !Number.isSafeInteger(firstSeed)) {
-    console.error('usage: npm run fuzz:plan -- [--cases N] [--seed S]')
+  if (typeof values === 'number') return values
+  const [cases = Number.NaN, firstSeed = Number.NaN] = [integer(values.cases), integer(values.seed)]
+  if (Number.isNaN(cases + firstSeed)) {
+    console.error(`usage: ${usage}`)
     return 2
   }
   Error.stackTraceLimit = 0

@@ -1,11 +1,13 @@
 /**
  * `npm run sim:spaces -- [--seeds N] [--from S] [--peers K]` runs many histories and names those that fail;
- * `--trace SEED` runs one twice and tells all that happens; `--shrink SEED` cuts a failing one short and tells that.
+ * `--trace SEED` runs one twice and tells all that happens; `--shrink SEED` cuts a failing one short and tells that. `--help`
+ * tells the rest.
  */
-import { parseArgs } from 'node:util'
 import { createSystemClock } from '../src/base/system-clock.ts'
+import { integer, readOptions } from './options.ts'
 import type { SimulationResult } from './scenario.ts'
-import { drawHistory, type History } from './spaces/history.ts'
+import { drawHistory, type History, type HistoryOptions } from './spaces/history.ts'
+import { drawPartsHistory } from './spaces/parts-history.ts'
 import { shrinkHistory } from './spaces/shrink.ts'
 import { runHistory } from './spaces.sim.ts'
 
@@ -13,31 +15,48 @@ const clock = createSystemClock()
 const progressEveryMs = 10_000
 const shrinkRunsMax = 400
 
+const usage = `npm run sim:spaces -- [options]
+
+Whole devices that share a space, on simulated network, disks and clocks, from seeds. Exit code 1 when a seed fails.
+
+  --seeds N      how many seeds (1000)
+  --from S       the first of them (1)
+  --peers K      so many devices, 2 to 8; drawn from the seed when left out
+  --family F     'spaces' (the default), or 'parts': devices that only receive, that keep a part or may only read,
+                 folders put aside, silent damage of disks, rules of what is left out
+  --trace SEED   runs one seed twice and tells all that happens
+  --shrink SEED  cuts a failing seed short and tells what is left of it
+  --help         this text`
+
+/** Draws histories of the family asked for. */
+type Draw = (seed: number, options: HistoryOptions) => History
+
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '1000' },
-      from: { type: 'string', default: '1' },
-      peers: { type: 'string' },
-      trace: { type: 'string' },
-      shrink: { type: 'string' },
-    },
+  const values = readOptions(usage, {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    peers: { type: 'string' },
+    family: { type: 'string', default: 'spaces' },
+    trace: { type: 'string' },
+    shrink: { type: 'string' },
   })
-  const peers = values.peers === undefined ? undefined : Number(values.peers)
-  const numbers = [values.seeds, values.from, values.peers ?? 2, values.trace ?? 0, values.shrink ?? 0]
-  if (!numbers.every((number) => Number.isSafeInteger(Number(number)))) {
-    console.error(
-      'usage: npm run sim:spaces -- [--seeds N] [--from S] [--peers K] [--trace SEED | --shrink SEED]',
-    )
+  if (typeof values === 'number') return values
+  const [seeds, from, peers] = [integer(values.seeds), integer(values.from), integer(values.peers)]
+  const [traced, shrunk] = [integer(values.trace), integer(values.shrink)]
+  const draw: Draw | undefined = { spaces: drawHistory, parts: drawPartsHistory }[values.family]
+  const isGood = [seeds, from, peers, traced, shrunk].every((number) => !Number.isNaN(number))
+  if (!isGood || draw === undefined || seeds === undefined || from === undefined) {
+    console.error(usage)
     return 2
   }
-  if (values.trace !== undefined) return trace(drawHistory(Number(values.trace), { peers }))
+  if (traced !== undefined) return trace(draw(traced, { peers }))
   // Errors are everyday answers here, and a stack for each is a tenth of the time; a trace has them
   Error.stackTraceLimit = 0
-  if (values.shrink !== undefined) return shrink(drawHistory(Number(values.shrink), { peers }))
-  return runMany(Number(values.from), Number(values.seeds), peers)
+  if (shrunk !== undefined) return shrink(draw(shrunk, { peers }))
+  const more = `${values.family === 'spaces' ? '' : ` --family ${values.family}`}${peers === undefined ? '' : ` --peers ${peers}`}`
+  return runMany({ from, count: seeds, draw: (seed) => draw(seed, { peers }), more })
 }
 
 async function trace(history: History): Promise<number> {
@@ -68,13 +87,21 @@ async function shrink(history: History): Promise<number> {
   return 1
 }
 
-async function runMany(from: number, count: number, peers: number | undefined): Promise<number> {
+interface Range {
+  readonly from: number
+  readonly count: number
+  readonly draw: (seed: number) => History
+  /** Options that belong to each seed. */
+  readonly more: string
+}
+
+async function runMany({ from, count, draw, more }: Range): Promise<number> {
   const failed: SimulationResult[] = []
   const startMs = clock.monotonicMs()
   const startCpu = process.cpuUsage()
   let reportedMs = startMs
   for (let done = 0; done < count; done++) {
-    const result = await runHistory(drawHistory(from + done, { peers }))
+    const result = await runHistory(draw(from + done))
     if (result.failure !== undefined) {
       failed.push(result)
       tell(result)
@@ -90,8 +117,7 @@ async function runMany(from: number, count: number, peers: number | undefined): 
   console.log(
     `${count} seeds in ${seconds.toFixed(1)} s, ${(count / cpuSeconds).toFixed(1)} a CPU second, ${failed.length} failed`,
   )
-  for (const { seed } of failed)
-    console.log(`  npm run sim:spaces -- --shrink ${seed}${peers === undefined ? '' : ` --peers ${peers}`}`)
+  for (const { seed } of failed) console.log(`  npm run sim:spaces -- --shrink ${seed}${more}`)
   return failed.length === 0 ? 0 : 1
 }
 

@@ -4,7 +4,10 @@
  * heals, and every property is checked by its own checker (spaces/checks). A history is data: a failing one can be cut.
  */
 import { newSpaceId } from '../src/base/ids.ts'
+import type { FolderTree } from '../src/files/folder-tree.ts'
+import { ignoreFile } from '../src/files/names.ts'
 import type { SimulationResult } from './scenario.ts'
+import { type BrakeCheck, createBrakeCheck } from './spaces/checks/brake.ts'
 import { createContentCheck } from './spaces/checks/contents.ts'
 import { createDeletionCheck, type DeletionCheck } from './spaces/checks/deletions.ts'
 import {
@@ -18,11 +21,15 @@ import {
 import { checkDocuments, checkRest, checkStaging, restOf } from './spaces/checks/rest.ts'
 import { checkClaim } from './spaces/checks/claims.ts'
 import { checkRows } from './spaces/checks/rows.ts'
+import { watchSeeding } from './spaces/checks/seeding.ts'
+import { withoutIgnored } from './spaces/checks/ignored.ts'
 import { SpaceDevice } from './spaces/device.ts'
 import { createSpaceFaults, type SpaceFaults } from './spaces/faults.ts'
 import { describeHistory, drawHistory, type History, type Phase, type Step } from './spaces/history.ts'
 import { createSpaceLinks, type SpaceLinks } from './spaces/links.ts'
-import { type Picture, takePicture } from './spaces/picture.ts'
+import { drawPartsHistory } from './spaces/parts-history.ts'
+import { PartChecks } from './spaces/part-checks.ts'
+import { contentKeyOf, type Picture, takePicture } from './spaces/picture.ts'
 import { perform } from './spaces/user.ts'
 import type { World, WorldOptions } from './world.ts'
 import { createWorld } from './world.ts'
@@ -49,6 +56,11 @@ export function runSpaces(seed: number, options: SpacesOptions = {}): Promise<Si
   return runHistory(drawHistory(seed, { peers: options.peers }), options)
 }
 
+/** The further family: devices that take a part, silent damage, rules of what is left out (spaces/parts-history.ts). */
+export function runSpaceParts(seed: number, options: SpacesOptions = {}): Promise<SimulationResult> {
+  return runHistory(drawPartsHistory(seed, { peers: options.peers }), options)
+}
+
 export async function runHistory(
   history: History,
   options: Omit<SpacesOptions, 'peers'> = {},
@@ -72,9 +84,13 @@ class Spaces {
   private readonly devices: readonly SpaceDevice[]
   private readonly links: SpaceLinks
   private readonly faults: SpaceFaults
-  private readonly contents = createContentCheck()
+  private readonly parts: PartChecks
+  private readonly contents
   private readonly deletions: DeletionCheck
+  private readonly brake: BrakeCheck
   private fault: string | undefined
+  /** Somebody waits for what no device has any more (part-checks.ts). */
+  private hasExcused = false
   /** Devices that crashed; looked at before they start again. */
   private readonly crashed = new Set<SpaceDevice>()
   /** What all devices showed at the last rest. */
@@ -90,6 +106,18 @@ class Spaces {
       : { minCount: 1_000, maxShare: 1, windowMs: 60_000 }
     const onFault = (what: string): void => void (this.fault ??= what)
     this.deletions = createDeletionCheck(onFault)
+    this.brake = createBrakeCheck(brake, () => world.clock.monotonicMs(), onFault)
+    this.parts = new PartChecks({
+      world,
+      history,
+      onFault,
+      devices: () => this.devices,
+      contents: () => this.contents,
+      isCut: (a, b) => this.links.isCut(a, b),
+    })
+    this.contents = createContentCheck((device) =>
+      history.parts === undefined ? [] : this.parts.holdersFor(device),
+    )
     this.devices = history.disks.map(
       (habits, index) =>
         new SpaceDevice({
@@ -97,11 +125,14 @@ class Spaces {
           name: `d${index}`,
           spaceId,
           habits,
-          options: { brake, sweepMs: history.sweepMs, noteFrom: history.noteFrom },
+          // A disk is slow here in ways that would put the next sweep off for minutes
+          options: { brake, sweepMs: history.sweepMs, sweepRestFactor: 0, noteFrom: history.noteFrom },
           deviceCount: history.disks.length,
+          devices: () => this.devices,
           isVerbose,
           onFault,
-          watchTree: (device, tree) => this.deletions.watch(device, tree),
+          watchTree: (device, tree) => this.watch(device, tree, onFault),
+          part: this.parts.part(index),
         }),
     )
     for (const [index, offsetMs] of wallOffsetsMs.entries()) {
@@ -122,7 +153,13 @@ class Spaces {
     }
   }
 
+  private watch(device: SpaceDevice, tree: FolderTree, onFault: (what: string) => void): FolderTree {
+    const watched = this.brake.watch(device, this.deletions.watch(device, tree))
+    return this.parts.watch(device, watchSeeding(device.name, watched, onFault))
+  }
+
   async run(): Promise<void> {
+    if (this.history.hasIgnoreRules === true) await this.writeRules()
     for (const step of this.history.before) {
       await this.take(step)
       // No two files of two devices have the same times
@@ -146,12 +183,16 @@ class Spaces {
     for (const step of phase.steps) {
       const device = this.devices[step.device]
       const ghosts = device === undefined ? new Set<string>() : await ghostsOf(device)
+      const wasWhole = device?.isWhole === true
       await this.take(step)
       const expected = device === undefined ? undefined : await takePicture(device.disk)
       await this.pass(4_000)
       const shown = await this.comeToRest()
       if (device === undefined || expected === undefined || this.devices.some(isFolding)) continue
-      const meant = withoutGhosts(documentNames(device, expected), ghosts)
+      if (!wasWhole || !device.isWhole || this.hasExcused || step.fault?.kind === 'damage') continue
+      // With other rules another part of the tree is there for all
+      if (this.history.hasIgnoreRules === true) continue
+      const meant = withoutGhosts(await documentNames(device, expected), ghosts)
       checkAlone(meant, shown, this.contents.isMerged)
     }
   }
@@ -175,7 +216,9 @@ class Spaces {
   private async take({ device: index, act, fault }: Step): Promise<void> {
     const device = this.devices[index]
     if (device === undefined) return
+    if (fault?.kind === 'damage') await this.parts.before(fault, device)
     if (fault !== undefined) this.faults.apply({ afterMs: 0, device: index, act, fault }, fault)
+    if (fault !== undefined) this.parts.after(fault, device)
     if (fault?.kind === 'errors' || fault?.kind === 'store-fails') this.deletions.failing(device)
     if (act === undefined || device.health.isUnmounted) return
     const { hasSpellings } = this.history
@@ -184,6 +227,22 @@ class Spaces {
     if (effect.told !== undefined) this.world.note(device.name, `user ${effect.told}`)
     this.contents.acted(device, effect)
     this.deletions.acted(device, act.kind)
+    if (this.history.parts !== undefined) await this.parts.acted(device, effect)
+  }
+
+  private async writeRules(): Promise<void> {
+    const [first] = this.devices
+    const bytes = new TextEncoder().encode('d\n*.bin\n')
+    await first?.disk.createSmall(ignoreFile, bytes, { mode: 0o644, mtimeNs: 0n })
+    await first?.disk.syncAll([ignoreFile], [''])
+    const written = [contentKeyOf(bytes)]
+    if (first !== undefined)
+      this.contents.acted(first, { written, destroyed: [], touched: [], told: undefined })
+  }
+
+  /** What is there for all devices. */
+  private shared(picture: Picture): Picture {
+    return this.history.hasIgnoreRules === true ? withoutIgnored(picture) : picture
   }
 
   private async pass(byMs: number): Promise<void> {
@@ -206,7 +265,9 @@ class Spaces {
     }
     for (const device of this.crashed) {
       this.crashed.delete(device)
-      if (device.folder === undefined) await this.contents.check(device)
+      if (device.folder !== undefined) continue
+      await this.contents.check(device)
+      if (this.history.parts !== undefined) await this.parts.checkLeftOut(device)
     }
   }
 
@@ -218,12 +279,13 @@ class Spaces {
     if (this.history.hasSpellings && this.faults.hadTrouble) await this.pass(troubleMs)
     // P27: what no event told of is found by the next look at everything
     if (wasDeaf) await this.pass(this.history.sweepMs + lookMs)
+    if (this.history.parts !== undefined) this.parts.retry()
     const untilMs = this.world.clock.monotonicMs() + convergeMs
     let last = ''
     let sinceMs = 0
     while (this.world.clock.monotonicMs() < untilMs) {
       await this.pass(lookMs)
-      const rest = this.isCalm() ? restOf(this.devices) : ''
+      const rest = (await this.isCalm()) ? restOf(this.devices) : ''
       if (rest === '' || rest !== last) sinceMs = this.world.clock.monotonicMs()
       else if (this.world.clock.monotonicMs() - sinceMs >= restMs) return await this.checkAll()
       last = rest
@@ -231,16 +293,30 @@ class Spaces {
     throw new Error(`not at rest after ${convergeMs} ms: ${this.states()}`)
   }
 
-  private isCalm(): boolean {
+  private async isCalm(): Promise<boolean> {
     const isHindered = this.history.hasSpellings
-    for (const { folder } of this.devices)
-      if ((folder?.status().heldDeletions ?? 0) > 0) folder?.allowDeletions()
+    const { isSettled, excused } = await this.settleParts()
+    this.hasExcused = excused.size > 0
+    if (!isSettled) return false
+    for (const device of this.devices) {
+      if ((device.folder?.status().heldDeletions ?? 0) === 0) continue
+      this.brake.allowed(device)
+      device.folder?.allowDeletions()
+    }
     return this.devices.every((device) => {
       const status = device.folder?.status()
-      const isBlocked = isHindered && status?.state === 'waiting' && status.transfers.waiting === 0
-      if (status?.state !== 'in-sync' && !isBlocked) return false
+      // A directory that was made here and is not sent may stand where another thing is to come
+      const mayBeBlocked = isHindered || !device.isWhole
+      const isBlocked = mayBeBlocked && status?.state === 'waiting' && status.transfers.waiting === 0
+      if (status?.state !== 'in-sync' && !isBlocked && !excused.has(device)) return false
       return this.devices.every((other) => other === device || device.sync?.inSync(other.deviceId) === true)
     })
+  }
+
+  private async settleParts(): ReturnType<PartChecks['settle']> {
+    return this.history.parts === undefined
+      ? { isSettled: true, excused: new Set<SpaceDevice>() }
+      : await this.parts.settle()
   }
 
   private states(): string {
@@ -256,10 +332,13 @@ class Spaces {
   }
 
   private async checkAll(): Promise<Picture> {
-    const picture = await checkPictures(this.devices)
+    const isPart = this.history.parts !== undefined
+    const whole = isPart ? this.devices.filter((device) => device.isWhole && !this.hasExcused) : this.devices
+    const picture = await checkPictures(whole, (shown) => this.shared(shown))
     await checkDocuments(this.devices)
+    if (isPart) await this.parts.check()
     for (const device of this.devices) {
-      await checkRows(device)
+      if (whole.includes(device) && this.history.hasIgnoreRules !== true) await checkRows(device)
       await this.contents.check(device)
       await this.contents.observe(device)
     }
@@ -274,10 +353,14 @@ class Spaces {
     const isLong = this.history.quietMs > sweptMs
     // The next look at everything tidies up; after it nothing may happen for as long again
     if (isLong) await this.pass(sweptMs)
+    const isPart = this.history.parts !== undefined
+    // What is let go of waits until somebody answers that it is held, and lies aside for ten minutes more
+    if (isPart) await this.comeToRest()
     const before = restOf(this.devices)
     await this.pass(this.history.quietMs)
     // A disk that takes two names for one tries again with each look at everything
-    if (!this.history.hasSpellings) checkRest(before, restOf(this.devices))
+    if (!this.history.hasSpellings && !this.hasExcused && !(isPart && isLong))
+      checkRest(before, restOf(this.devices))
     // A look at everything may be under way right now
     await this.comeToRest()
     if (isLong) for (const device of this.devices) await checkStaging(device)

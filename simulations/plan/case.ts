@@ -11,6 +11,7 @@ import { fileData, PlanPeer, type Planned, type Planner, type PlanShared } from 
 export type PlanStep =
   | { readonly kind: 'write'; readonly peer: number; readonly name: number; readonly text: number }
   | { readonly kind: 'mode' | 'delete' | 'directory' | 'link'; readonly peer: number; readonly name: number }
+  | { readonly kind: 'attribute'; readonly peer: number; readonly name: number; readonly text: number }
   | { readonly kind: 'rename'; readonly peer: number; readonly name: number; readonly to: number }
   | { readonly kind: 'pass'; readonly peer: number }
   | { readonly kind: 'pull'; readonly peer: number; readonly from: number }
@@ -39,6 +40,7 @@ export interface PlanOutcome {
 
 const names = ['a', 'b', 'c', 'd'] as const
 const texts = 12
+const attributes = [undefined, 'user.a=MQ', 'user.a=Mg', 'user.a=MQ,user.b=MQ'] as const
 /** P26. */
 const roundsMax = 200
 
@@ -62,6 +64,15 @@ const step: fc.Arbitrary<PlanStep> = fc.oneof(
       ),
       peer,
       name,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('attribute' as const),
+      peer,
+      name,
+      text: number(attributes.length),
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('rename' as const), peer, name, to: name }) },
@@ -194,6 +205,11 @@ class Run {
         if (item?.data.kind === 'file')
           peer.disk.set(name, { ...item, data: { ...item.data, executable: !item.data.executable } })
         return undefined
+      case 'attribute':
+        // A disk that cannot hold them says no
+        if (item?.data.kind === 'file' && peer.holdsAttributes)
+          peer.disk.set(name, { ...item, data: { ...item.data, attributes: attributes[each.text] } })
+        return undefined
       case 'delete':
         return this.destroy(peer, name)
       case 'directory':
@@ -218,7 +234,9 @@ class Run {
   private write(peer: PlanPeer, index: number, text: number): void {
     const name = names[index] ?? 'a'
     const before = peer.disk.get(name)
-    const data = fileData(`text ${text}`, before?.data.executable ?? false, this.clock())
+    const plain = fileData(`text ${text}`, before?.data.executable ?? false, this.clock())
+    // Written in place it keeps them
+    const data = { ...plain, attributes: before?.data.kind === 'file' ? before.data.attributes : undefined }
     if (before?.data.hash === data.hash) return
     this.destroy(peer, name)
     // Written in place, or a new file

@@ -21,7 +21,10 @@ function fail(property: string, what: string): never {
 
 const pictureOf = (peer: PlanPeer): string =>
   [...peer.disk]
-    .map(([name, { data }]) => `${name} ${data.kind} ${data.hash ?? data.target} ${data.executable}`)
+    .map(([name, item]) => {
+      const { kind, hash, target, executable, attributes } = peer.found(item, peer.rows.get(name))
+      return [name, kind, hash ?? target, executable, attributes ?? ''].join(' ')
+    })
     .sort()
     .join('\n')
 
@@ -124,7 +127,8 @@ function allAgree({ peers }: PlanOutcome, one: PlanCase): void {
     for (const entry of entries) {
       const row = rows.get(entry.name)
       const item = disk.get(entry.name)
-      if (row === undefined || item === undefined || !sameData(row, entry) || !sameData(item.data, entry))
+      if (row === undefined || item === undefined) fail('P31', `${entry.name} is missing`)
+      if (!sameData(row, entry) || !sameData(peer.found(item, row), entry))
         fail('P31', `disk, row and document disagree about ${entry.name}`)
     }
   }
@@ -144,7 +148,8 @@ function partAgrees(peer: PlanPeer, peers: readonly PlanPeer[]): void {
       // A person destroyed the last copy on a device that tells nobody: what lives is somewhere (P13)
       const isGone = entry.hash !== undefined && !somewhere(peers).has(entry.hash)
       if (isGone) continue
-      if (item === undefined || !sameData(item.data, entry)) fail('P31', `${name} is not as it should be`)
+      if (item === undefined || !sameData(peer.found(item, rows.get(name)), entry))
+        fail('P31', `${name} is not as it should be`)
     } else if (item !== undefined) {
       if (!isLastHolder(peer, peers, item.data.hash)) fail('P31', `${name} is not selected, and stands there`)
     }

@@ -18,6 +18,7 @@ import {
 import type { Action, DiskState, Place, UnsentChange } from '../../src/files/plan.ts'
 import type { Part } from '../../src/files/plan-part.ts'
 import { findOwn } from '../../src/files/scan.ts'
+import { heldOf, judgeAttributes, type ToldAttributes } from '../../src/files/told-attributes.ts'
 import { Replica } from './replica.ts'
 
 export interface DiskItem {
@@ -67,6 +68,8 @@ export class PlanPeer {
   private readonly gone = new Map<string, string>()
   /** Sends nothing. */
   isReadOnly = false
+  /** One of the disks has no extended attributes. */
+  readonly holdsAttributes: boolean
   /** First letters of names that this device did not select. */
   readonly hidden = new Set<string>()
   /** What stood otherwise on this disk, without others being told, in the last round. */
@@ -77,6 +80,7 @@ export class PlanPeer {
     // because: fourteen characters of the id alphabet
     this.replica = new Replica(`device0${index}run000` as Writer)
     this.shared = shared
+    this.holdsAttributes = index !== 1
   }
 
   /** One round. @returns whether it changed anything. */
@@ -101,6 +105,12 @@ export class PlanPeer {
       else if (this.carryOut(name, place, action)) hasChanged = true
     }
     return this.carryOutMoves(moves) || hasChanged
+  }
+
+  /** What stands there, as a look at it has it (files/look.ts). */
+  found(item: DiskItem, told: ToldAttributes | undefined): EntryData {
+    if (item.data.kind !== 'file') return item.data
+    return { ...item.data, attributes: judgeAttributes(item.data.attributes ?? '', told).attributes }
   }
 
   hides(name: string): boolean {
@@ -139,13 +149,14 @@ export class PlanPeer {
     const entries = this.replica.entries()
     const here = entries.find((entry) => entry.name === name)
     const item = this.disk.get(row?.diskName ?? name)
-    const isSame = row !== undefined && item !== undefined && sameData(row, item.data)
+    const found = item === undefined ? undefined : this.found(item, row ?? here)
+    const isSame = row !== undefined && found !== undefined && sameData(row, found)
     const disk: DiskState =
-      item === undefined
+      found === undefined
         ? { state: 'absent' }
         : isSame
           ? { state: 'same' }
-          : { state: 'present', data: item.data }
+          : { state: 'present', data: found }
     const own = row === undefined ? undefined : await this.ownOf(row, here)
     const placed = own === undefined ? undefined : this.replica.node(own.nodeId)?.place.writer
     const isPlacedHere = item === undefined && placed === this.replica.writer
@@ -199,7 +210,7 @@ export class PlanPeer {
         return true
       case 'adopt':
         if (action.deletesOld === true && row !== undefined) this.remove(row.nodeId, row)
-        this.putRow(name, action.entry)
+        this.putRow(name, { ...action.entry, attributes: (data ?? row ?? action.entry).attributes })
         return true
       case 'create':
       case 'recreate': {
@@ -255,7 +266,8 @@ export class PlanPeer {
     const diskName = row?.diskName ?? name
     this.keep(diskName)
     const { kind, hash, size, mtimeNs, executable, target } = entry
-    const data: EntryData = { kind, hash, size, mtimeNs, executable, target }
+    const attributes = this.holdsAttributes ? entry.attributes : undefined
+    const data: EntryData = { kind, hash, size, mtimeNs, executable, target, attributes }
     this.disk.set(diskName, { ino: BigInt(this.shared.nextNumber()), data })
     this.putRow(name, entry)
     return true
@@ -325,8 +337,9 @@ export class PlanPeer {
     const diskName = this.rows.get(name)?.diskName ?? name
     const item = this.disk.get(diskName)
     if (item === undefined) return
-    const { kind, hash, size, mtimeNs, executable, target, nodeId: id, version } = entry
-    const data = { kind, hash, size, mtimeNs, executable, target }
+    const { kind, hash, size, mtimeNs, executable, target, attributes, nodeId: id, version } = entry
+    const heldAttributes = kind === 'file' ? heldOf(item.data.attributes ?? '', attributes) : undefined
+    const data = { kind, hash, size, mtimeNs, executable, target, attributes, heldAttributes }
     const place = { nodeId: id, version, name, diskName, parentId: rootNodeId }
     const signature = { dev: 1n, ino: item.ino, ctimeNs: 0n, isRacy: false, isLeftover: false }
     this.rows.set(name, { ...data, ...place, ...signature })
@@ -344,5 +357,6 @@ function toNodeData(data: EntryData): NodeData {
   if (data.kind === 'directory') return { kind: 'dir' }
   if (data.kind === 'symlink') return { kind: 'link', target: data.target }
   const mode = data.executable ? 0o755 : 0o644
-  return { kind: 'file', hash: data.hash, sizeBytes: data.size, mtimeNs: data.mtimeNs, mode }
+  const { hash, size: sizeBytes, mtimeNs, attributes } = data
+  return { kind: 'file', hash, sizeBytes, mtimeNs, mode, attributes }
 }

@@ -100,6 +100,7 @@ export class Replica {
           mtimeNs: version.mtimeNs ?? 0n,
           executable: version.kind === 'file' && ((version.mode ?? 0) & 0o100) !== 0,
           target: version.target ?? '',
+          attributes: version.attributes,
         },
       ]
     })

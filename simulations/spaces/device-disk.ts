@@ -179,6 +179,7 @@ class FaultyDisk implements DeviceDisk {
     return {
       watchesTrees: inner.watchesTrees,
       foldsNames: inner.foldsNames,
+      holdsModes: inner.holdsModes,
       lstat: (path) => this.read(() => missing(() => inner.lstat(path), path)),
       readDirectory: (path) => this.read(() => mounted(() => inner.readDirectory(path), path, [])),
       readLink: (path) => this.read(() => mounted(() => inner.readLink(path), path, undefined)),
@@ -191,9 +192,11 @@ class FaultyDisk implements DeviceDisk {
             : this.read(() => mounted(() => inner.open(path, mode), path, undefined))),
         ),
       createSmall: async (path, bytes, file) => {
-        await this.tear(bytes, (part) => inner.createSmall(path, part, file))
-        await this.fileChange(() => inner.createSmall(path, bytes, file))
+        await this.tear(bytes, async (part) => void (await inner.createSmall(path, part, file)))
+        return await this.fileChange(() => inner.createSmall(path, bytes, file))
       },
+      readAttributes: (path) => this.read(() => mounted(() => inner.readAttributes(path), path, undefined)),
+      writeAttributes: (path, attributes) => this.fileChange(() => inner.writeAttributes(path, attributes)),
       syncAll: (files, directories) => this.fileChange(() => inner.syncAll(files, directories)),
       makeDirectory: (path) => this.fileChange(() => inner.makeDirectory(path)),
       makeSymlink: (target, path) => this.fileChange(() => inner.makeSymlink(target, path)),

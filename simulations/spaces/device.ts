@@ -3,15 +3,17 @@
  * A crash ends the process in the middle of whatever it does; a restart finds what disk and store kept.
  */
 import type { Env } from '../../src/base/env.ts'
-import { hasCode } from '../../src/base/errors.ts'
+import { hasCode, SkeinError } from '../../src/base/errors.ts'
 import { type DeviceId, newDeviceId, type PeerId, type SpaceId } from '../../src/base/ids.ts'
 import type { Channel } from '../../src/base/channel.ts'
+import { createMemoryKeep, type Keep } from '../../src/base/keep.ts'
 import { limits } from '../../src/base/limits.ts'
 import { createLog } from '../../src/base/log.ts'
 import type { MemoryHost } from '../../src/base/memory-host.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
 import { createSeededRandom, type Random } from '../../src/base/random.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
+import type { BlobHash } from '../../src/blobs/hash.ts'
 import { createDocHost, type DocHost } from '../../src/crdt/doc-host.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../src/crdt/memory-database.ts'
 import { openSpace, type SpaceTree } from '../../src/crdt/space.ts'
@@ -20,7 +22,13 @@ import { createSync, type Sync } from '../../src/crdt/sync.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
 import type { FolderTree } from '../../src/files/folder-tree.ts'
+import type { OtherFirst } from '../../src/files/first-index.ts'
 import { createFolder, type Folder } from '../../src/files/folder.ts'
+import type { PartRules } from '../../src/files/folder-part.ts'
+import { wholeRules } from '../../src/files/folder-part.ts'
+import type { FolderParts } from '../../src/files/folder-parts.ts'
+import { createSelection, type Selection } from '../../src/files/selection.ts'
+import type { AskHolders } from '../../src/files/releases.ts'
 import type { FolderOptions } from '../../src/files/folder-options.ts'
 import { mergeContents } from '../../src/files/merge-contents.ts'
 import type { MergeWorkers } from '../../src/files/merge-workers.ts'
@@ -29,6 +37,7 @@ import { createSpaceFolderTree } from '../../src/files/space-folder-tree.ts'
 import { newSimulatedPeerId } from '../mesh-peer.ts'
 import { createSimulatedProcess, type SimulatedProcess } from '../process.ts'
 import type { World } from '../world.ts'
+import { watchPaths } from './checks/contained.ts'
 import { createDeviceDisk, type DeviceDisk, type DiskHealth } from './device-disk.ts'
 import { createPowerJournal } from './power-journal.ts'
 
@@ -48,11 +57,24 @@ export interface DeviceParts {
   readonly options: FolderOptions
   /** Devices that share the space. */
   readonly deviceCount: number
+  /** All of them, this one too. */
+  readonly devices: () => readonly SpaceDevice[]
   readonly isVerbose: boolean
   /** A task of production code has failed: never right. */
   readonly onFault: (what: string) => void
   /** Checks may look at what the folder does to it. */
   readonly watchTree: (device: SpaceDevice, tree: FolderTree) => FolderTree
+  /** Of the further family: how it takes part, and what belongs to that. */
+  readonly part?: SimulatedPart | undefined
+}
+
+export interface SimulatedPart {
+  readonly rules: PartRules
+  /** The others refuse what it writes. */
+  readonly isGranted: boolean
+  readonly askHolders: (device: SpaceDevice) => AskHolders
+  /** Checks may look at what it fetches. */
+  readonly onFetch: (device: SpaceDevice, hash: BlobHash, selection: Selection) => void
 }
 
 /** What runs between a start and a crash. */
@@ -65,7 +87,11 @@ interface Running {
   space?: SpaceTree
   sync?: Sync
   exchange?: BlobExchange
+  tree?: FolderTree
   folder?: Folder
+  /** Opens the folder, on a store that is open. */
+  openFolder?: () => Promise<Folder>
+  shelving?: Promise<void>
 }
 
 export type CrashKind = 'kill' | 'power'
@@ -82,6 +108,10 @@ export class SpaceDevice {
   readonly storeDisk: MemoryDisk = createMemoryDisk()
   readonly random: Random
   wallOffsetMs = 0
+  /** What part of the space it takes; holds from the next opening of the folder on. */
+  rules: PartRules
+  /** The folder is closed until a person opens it again. */
+  isShelved = false
   /** What the next crash is; set together with `health.changesLeft`. */
   crashKind: CrashKind = 'kill'
   crashes = 0
@@ -91,6 +121,7 @@ export class SpaceDevice {
   /** After a crash and after an end in good order. */
   onEnded: () => void = () => undefined
   private readonly parts: DeviceParts
+  private readonly keep: Keep = createMemoryKeep()
   private readonly witness = createMemoryWitness()
   private boots = 0
   private running: Running | undefined
@@ -100,6 +131,7 @@ export class SpaceDevice {
     this.parts = parts
     this.name = name
     this.habits = habits
+    this.rules = parts.part?.rules ?? wholeRules
     this.random = createSeededRandom(world.random.uint32())
     this.deviceId = newDeviceId(this.random)
     this.peerId = newSimulatedPeerId(this.random)
@@ -118,12 +150,32 @@ export class SpaceDevice {
       caseInsensitive: habits.caseInsensitive,
       decomposes: habits.decomposes,
       mtimeStepNs: habits.mtimeStepNs,
+      // What keeps whole seconds has no extended attributes either, as FAT
+      attributes: habits.mtimeStepNs > 1n ? 'refused' : 'held',
       journal: this.journal,
     })
   }
 
   get folder(): Folder | undefined {
     return this.running?.folder
+  }
+
+  get tree(): FolderTree | undefined {
+    return this.running?.tree
+  }
+
+  get isGranted(): boolean {
+    return this.parts.part?.isGranted === true
+  }
+
+  /** Nothing of this device enters the document. */
+  get isReadOnly(): boolean {
+    return this.rules.isReadOnly || this.isGranted
+  }
+
+  get isWhole(): boolean {
+    const { only, except } = this.rules.selection
+    return !this.isReadOnly && only.length + except.length === 0
   }
 
   get space(): SpaceTree | undefined {
@@ -142,7 +194,6 @@ export class SpaceDevice {
     return this.running?.exchange
   }
 
-  /** Undefined while it does not run. */
   get network(): MemoryHost | undefined {
     return this.running?.network
   }
@@ -217,16 +268,83 @@ export class SpaceDevice {
   }
 
   connectSync(remote: SpaceDevice, channel: Channel): void {
-    const all = { visible: () => true, mayWrite: () => true }
-    this.running?.sync?.connect(remote.deviceId, channel, all)
+    const mayWrite = !remote.isGranted
+    this.running?.sync?.connect(remote.deviceId, channel, { visible: () => true, mayWrite: () => mayWrite })
   }
 
   connectBlobs(remote: SpaceDevice, channel: Channel): void {
     this.running?.exchange?.attach(remote.deviceId, channel)
   }
 
+  private firstOfOthers({ sync }: Running): readonly OtherFirst[] {
+    return this.parts.devices().flatMap(({ folder, deviceId }) => {
+      if (folder === undefined || sync === undefined || !sync.peers().includes(deviceId)) return []
+      const { state, hasFiles } = folder.first
+      return [{ state, hasFiles, goesFirst: deviceId < this.deviceId, isInStep: sync.inSync(deviceId) }]
+    })
+  }
+
+  /** Closes the folder, if it is open, and opens it by the rules that hold now unless it is put aside. */
+  reopen(): void {
+    const { running } = this
+    const { openFolder } = running ?? {}
+    if (running === undefined || openFolder === undefined) return
+    const before = running.shelving ?? Promise.resolve()
+    running.shelving = before
+      .then(async () => {
+        const { folder } = running
+        delete running.folder
+        await folder?.[Symbol.asyncDispose]()
+        if (!this.isShelved) await openFolder()
+      })
+      .catch((error: unknown) => {
+        if (this.running === running && !hasCode(error, 'store.failed'))
+          this.parts.onFault(`${this.name} did not open its folder: ${String(error)}`)
+        else if (this.running === running) this.crash('kill')
+      })
+  }
+
+  private async openFolder(env: Env, running: Running, exchange: BlobExchange): Promise<Folder> {
+    const { spaceId, options, part, deviceCount, watchTree, onFault } = this.parts
+    const { space, disk } = running
+    if (space === undefined) throw new SkeinError('internal', 'the space is open by now')
+    const tree = watchTree(this, await createSpaceFolderTree(space))
+    const selection = createSelection(this.rules.selection)
+    const folder = createFolder(
+      env,
+      {
+        spaceId,
+        tree,
+        filesystem: watchPaths(disk.filesystem, onFault),
+        fetch: (wanted, file) => {
+          part?.onFetch(this, wanted.hash, selection)
+          return exchange.fetch(wanted, file)
+        },
+        fetchSmall: (wanted) => {
+          part?.onFetch(this, wanted.hash, selection)
+          return exchange.fetchSmall(wanted)
+        },
+        askFirst: () => Promise.resolve(this.firstOfOthers(running)),
+        hasEverybody: () => exchange.peers.length >= deviceCount - 1,
+        merges: mergesAtOnce,
+        ...(part !== undefined && this.partsOf(part)),
+      },
+      options,
+    )
+    running.tree = tree
+    running.folder = folder
+    return folder
+  }
+
+  private partsOf(part: SimulatedPart): Pick<FolderParts, 'keep' | 'rules' | 'askHolders'> {
+    return {
+      keep: this.keep,
+      rules: { ...this.rules, isReadOnly: this.isReadOnly },
+      askHolders: part.askHolders(this),
+    }
+  }
+
   private async open(env: Env, running: Running): Promise<void> {
-    const { spaceId, options } = this.parts
     const { disk } = running
     const store = await openStore(env, {
       open: async () => disk.database(await this.storeDisk.open()),
@@ -237,25 +355,17 @@ export class SpaceDevice {
     // P6: a pair of client and clock has one content
     store.on('forked', ({ document }) => this.parts.onFault(`${this.name}: ${document} has forked`))
     running.host = await createDocHost(env, store)
-    running.space = await openSpace(env, running.host, { id: spaceId, device: this.deviceId })
+    running.space = await openSpace(env, running.host, { id: this.parts.spaceId, device: this.deviceId })
     const exchange = createBlobExchange(env)
-    const tree = this.parts.watchTree(this, await createSpaceFolderTree(running.space))
-    const folder = createFolder(
-      env,
-      {
-        spaceId,
-        tree,
-        filesystem: disk.filesystem,
-        fetch: (wanted, file) => exchange.fetch(wanted, file),
-        fetchSmall: (wanted) => exchange.fetchSmall(wanted),
-        hasEverybody: () => exchange.peers.length >= this.parts.deviceCount - 1,
-        merges: mergesAtOnce,
-      },
-      options,
-    )
-    running.folder = folder
-    exchange.onPeer(() => folder.retry())
-    exchange.addSource((hash) => folder.openBlob(hash))
+    running.openFolder = () => this.openFolder(env, running, exchange)
+    if (!this.isShelved) await running.openFolder()
+    exchange.onPeer(() => running.folder?.retry())
+    exchange.addSource((hash) => {
+      // Put aside: "not now" is no "I have none"
+      if (running.folder === undefined)
+        throw new SkeinError('limit.exceeded', 'a space that is paused here serves nothing')
+      return running.folder.openBlob(hash)
+    })
     running.sync = createSync(env, running.host)
     running.exchange = exchange
     this.onStarted()

@@ -1,7 +1,7 @@
 /** Breaks things in a simulated space for a while, as the history says, and heals all at the end of a phase. */
 import type { World } from '../world.ts'
 import type { SpaceDevice } from './device.ts'
-import type { Fault, Step } from './history.ts'
+import type { Fault, PartFault, Step } from './history.ts'
 import type { SpaceLinks } from './links.ts'
 
 export interface SpaceFaults {
@@ -88,6 +88,29 @@ class DrawnFaults implements SpaceFaults {
       case 'pause':
         device.folder?.pause()
         return this.after(fault.forMs, () => device.folder?.resume())
+      default:
+        return this.applyPart(device, fault)
+    }
+  }
+
+  private applyPart(device: SpaceDevice, fault: PartFault): void {
+    switch (fault.kind) {
+      case 'rules':
+        device.rules = fault.rules
+        return device.reopen()
+      case 'shelve':
+        device.isShelved = true
+        device.reopen()
+        return this.after(fault.forMs, () => unshelve(device))
+      case 'revert':
+        // because: it is not waited for, and a folder that ends takes nothing back
+        device.folder?.part.reverting.ask(['']).catch(() => undefined)
+        return device.folder?.rescan()
+      case 'stop-scrub':
+        return device.folder?.scrub.stop()
+      case 'damage':
+        // What it hits depends on the disk: part-checks.ts
+        return undefined
     }
   }
 
@@ -112,6 +135,7 @@ class DrawnFaults implements SpaceFaults {
       device.storeDisk.failBatches(0)
       device.process?.thaw()
       device.folder?.resume()
+      unshelve(device)
       if (!this.stopping.has(device)) device.start()
     }
   }
@@ -133,4 +157,10 @@ class DrawnFaults implements SpaceFaults {
   private after(delayMs: number, act: () => void): void {
     this.world.clock.setTimer(delayMs, act)
   }
+}
+
+function unshelve(device: SpaceDevice): void {
+  if (!device.isShelved) return
+  device.isShelved = false
+  device.reopen()
 }

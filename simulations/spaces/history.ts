@@ -4,8 +4,10 @@
  * (swarm testing, Groce et al. 2012). Being data, a failing history can be cut shorter (shrink.ts).
  */
 import { createSeededRandom, type Random, randomBelow } from '../../src/base/random.ts'
+import type { PartRules } from '../../src/files/folder-part.ts'
 import type { NetworkWeather } from '../world.ts'
 import type { CrashKind, DiskHabits } from './device.ts'
+import { type DevicePart, describePart } from './device-part.ts'
 import { actKinds, type ActKind, drawAct, type UserAct } from './user.ts'
 
 export type Fault =
@@ -32,8 +34,21 @@ export type Fault =
   | { readonly kind: 'unmount'; readonly forMs: number }
   | { readonly kind: 'clock'; readonly byMs: number }
   | { readonly kind: 'pause'; readonly forMs: number }
+  | PartFault
 
-export type FaultKind = Fault['kind']
+/** Of the further family alone (parts-history.ts). */
+export type PartFault =
+  /** The device takes another part of the space from now on. */
+  | { readonly kind: 'rules'; readonly rules: PartRules }
+  /** The folder is closed, while the document goes on being synced. */
+  | { readonly kind: 'shelve'; readonly forMs: number }
+  /** The disk changes a byte of some file by itself; the device begins to look for such things. */
+  | { readonly kind: 'damage'; readonly lot: number }
+  /** What was changed here and is not sent is taken back. */
+  | { readonly kind: 'revert' }
+  | { readonly kind: 'stop-scrub' }
+
+type FirstFaultKind = Exclude<Fault['kind'], PartFault['kind']>
 
 export interface Step {
   readonly afterMs: number
@@ -65,6 +80,10 @@ export interface History {
   readonly phases: readonly Phase[]
   /** Virtual time at the end in which nothing may happen any more. */
   readonly quietMs: number
+  /** By device: of the further family. */
+  readonly parts?: readonly DevicePart[] | undefined
+  /** The first device has a `.skeinignore` before the devices meet; what it says is left out by all. */
+  readonly hasIgnoreRules?: boolean
 }
 
 export interface HistoryOptions {
@@ -73,7 +92,7 @@ export interface HistoryOptions {
 
 /** Mostly small: what goes wrong between devices goes wrong between two or three. */
 const peerCounts = [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 8]
-const faultKinds: readonly FaultKind[] = [
+const faultKinds: readonly FirstFaultKind[] = [
   'cut',
   'isolate',
   'reset',
@@ -101,7 +120,7 @@ class Drawing {
   private readonly random: Random
   private readonly peers: number
   private readonly acts: readonly ActKind[]
-  private readonly faults: readonly FaultKind[]
+  private readonly faults: readonly FirstFaultKind[]
   private labels = 0
 
   constructor(random: Random, peers: number) {
@@ -218,16 +237,19 @@ function pick<T>(random: Random, from: readonly T[]): T {
 /** For a person. */
 export function describeHistory(history: History): readonly string[] {
   const disks = history.disks.map((habits, index) => {
+    const part = history.parts?.[index]
     const odd = [
       habits.caseInsensitive ? 'folds case' : '',
       habits.decomposes ? 'decomposes' : '',
       habits.mtimeStepNs > 1n ? 'whole seconds' : '',
       habits.slowRate > 0 ? `slow ${habits.slowRate} up to ${habits.slowMs} ms` : '',
+      part === undefined ? '' : describePart(part),
     ].filter((one) => one !== '')
     return `d${index}${odd.length > 0 ? ` (${odd.join(', ')})` : ''}`
   })
   const lines = [`devices: ${disks.join(', ')}; network ${JSON.stringify(history.weather)}`]
   if (history.hasTightBrake) lines.push('a tight delete brake')
+  if (history.hasIgnoreRules === true) lines.push('with a .skeinignore')
   const tell = (step: Step): string =>
     `  +${step.afterMs.toFixed(1)} ms d${step.device}: ${step.act === undefined ? '' : `${step.act.kind} ${step.act.label} `}${step.fault === undefined ? '' : JSON.stringify(step.fault)}`
   if (history.before.length > 0) lines.push('before they meet:', ...history.before.map(tell))

@@ -1,6 +1,6 @@
 /** What stands on a disk: the tree as its person sees it, and the contents that Skein keeps beside it. */
 import { hasCode } from '../../src/base/errors.ts'
-import { hashOf } from '../../src/blobs/hash.ts'
+import { type BlobHash, hashOf } from '../../src/blobs/hash.ts'
 import { type FileStat, type Filesystem, joinPath } from '../../src/files/filesystem.ts'
 import { internalFolder } from '../../src/files/names.ts'
 import { versionsFolder } from '../../src/files/versions.ts'
@@ -59,6 +59,34 @@ export async function keptContents(disk: Filesystem): Promise<ReadonlySet<string
     if (bytes !== undefined) kept.add(contentKeyOf(bytes))
   }
   return kept
+}
+
+/** A file, directory or link on a disk, with hashes instead of contents. */
+export interface KeptFile {
+  readonly path: string
+  readonly ino: bigint
+  /** Of a file. */
+  readonly hash: BlobHash | undefined
+  /** `dir`, `-> target`, or the hash, with a star before it when executable. */
+  readonly what: string
+  /** In the tree as the person sees it; else in versions. */
+  readonly isInTree: boolean
+}
+
+/** All of the tree and of versions. */
+export async function keptFiles(disk: Filesystem): Promise<readonly KeptFile[]> {
+  const files: KeptFile[] = []
+  for (const isInTree of [true, false]) {
+    for (const { path, stat } of await listTree(disk, isInTree ? '' : versionsFolder)) {
+      const bytes = stat.kind === 'file' ? await readWhole(disk, path) : undefined
+      const hash = bytes === undefined ? undefined : hashOf(bytes)
+      const link = stat.kind === 'symlink' ? `-> ${await disk.readLink(path)}` : 'dir'
+      const isExecutable = (stat.mode & 0o100) !== 0
+      const what = hash === undefined ? link : `${isExecutable ? '*' : ''}${hash}`
+      files.push({ path, ino: stat.ino, hash, what, isInTree })
+    }
+  }
+  return files
 }
 
 /** What is gone meanwhile is undefined. */

@@ -11,14 +11,19 @@ export interface PowerJournal extends MemoryJournal {
   cut(random: Random): void
   /** All that happened so far is on the disk. */
   settle(): void
+  /** A file that was written at some time. */
+  fileOf(inode: bigint): MemoryFile | undefined
 }
 
 export function createPowerJournal(): PowerJournal {
   let changes: MemoryChange[] = []
+  const files = new Map<bigint, MemoryFile>()
   const unsynced = new Map<bigint, { readonly file: MemoryFile; readonly before: Uint8Array }>()
   return {
     changed: (change) => void changes.push(change),
+    fileOf: (inode) => files.get(inode),
     writing(file) {
+      files.set(file.ino, file)
       if (!unsynced.has(file.ino)) unsynced.set(file.ino, { file, before: file.content })
     },
     synced(inode) {

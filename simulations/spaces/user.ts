@@ -6,6 +6,7 @@ import { hasCode } from '../../src/base/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import { randomBelow } from '../../src/base/random.ts'
 import { type Filesystem, joinPath, nameOf, parentOf } from '../../src/files/filesystem.ts'
+import { isInternal } from '../../src/files/names.ts'
 import { contentKeyOf, listTree, type TreeItem } from './picture.ts'
 
 export const actKinds = [
@@ -43,6 +44,8 @@ export interface UserAct {
 export interface ActEffect {
   readonly written: readonly string[]
   readonly destroyed: readonly string[]
+  /** Places that it changed. */
+  readonly touched: readonly string[]
   /** For the history, as a person reads it; undefined when there was nothing to act on. */
   readonly told: string | undefined
 }
@@ -100,7 +103,8 @@ class Hand implements ActEffect {
   }
 
   async perform(): Promise<void> {
-    const items = await listTree(this.disk)
+    // What is set aside for a moment in a ring of renames is nobody's to work on
+    const items = (await listTree(this.disk)).filter(({ path }) => !path.split('/').some(isInternal))
     this.files = items.filter(({ stat }) => stat.kind !== 'directory')
     this.directories = items.filter(({ stat }) => stat.kind === 'directory').map(({ path }) => path)
     const [first, second] = this.act.lots
@@ -297,6 +301,9 @@ class Hand implements ActEffect {
   private async changeMode(path: string): Promise<void> {
     const mode = (await this.disk.lstat(path))?.mode ?? 0o644
     await this.disk.setMode(path, (mode & 0o100) === 0 ? 0o755 : 0o644)
+    // Now and then there were none, now and then others: whoever drew the last one
+    const value = Buffer.from(this.act.label).toString('base64url')
+    await this.disk.writeAttributes(path, this.act.label.endsWith('3') ? '' : `user.mode=${value}`)
     this.touched.push(path)
   }
 

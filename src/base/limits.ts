@@ -221,11 +221,15 @@ export const limits = {
   blobRangesInFlight: 4,
   /** Sources of one content that are asked at the same time; the others wait until one fails. */
   blobSources: 4,
-  /**
-   * Bytes of one large content that were asked for and are not written yet; nothing more is asked for above it. It is what a
-   * kill costs: so much is sent a second time, at most.
-   */
+  /** Bytes of one large content that were asked for and had not their turn to be hashed; nothing more is asked for above it. */
   blobWindowBytes: 8 * 1024 * 1024,
+  /**
+   * Bytes of one large content that have come and are not in its file yet; above it no more is taken from the network. It is
+   * what a kill of the receiver costs besides what was on its way: so much comes a second time, at most.
+   */
+  blobUnwrittenBytes: 1024 * 1024,
+  /** Notes of which parts of a staged file are right; longer ones are not believed, what is wrong is found by the block list. */
+  partNotesBytes: 16 * 1024 * 1024,
   /** Highest rate that settings may name, kilobytes a second; above it there is no need for a limit. */
   rateKBps: 100_000_000,
   /** Blocks of one block list: 768 KiB of it. A content longer than so many of the largest blocks travels whole. */
@@ -255,7 +259,10 @@ export const limits = {
   /** Files of one folder known to be damaged by the disk. More are found again once those are put right. */
   damagedFiles: 1_000,
   /** One tree record. Longer ones are ignored and reported. */
-  treeRecordBytes: 4 * 1024,
+  treeRecordBytes: 5 * 1024,
+  /** Extended attributes of one file that travel, and their text; what is beyond stays on its device. */
+  fileAttributes: 32,
+  fileAttributesBytes: 1024,
   /** Entries of a version vector; above it the oldest are forgotten, at worst a false conflict copy. */
   versionVectorEntries: 32,
   /** Largest text that is merged, each side and the result; larger ones become conflict copies. */

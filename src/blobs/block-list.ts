@@ -93,3 +93,16 @@ export function decodeBlockList(bytes: Uint8Array, sizeBytes: number): BlockList
   const entries = bytes.subarray(headerBytes)
   return { sizeBytes, blockBytes, count: entries.byteLength / entryBytes, entries }
 }
+
+/** Whether this is the block of that number. @param bytes as long as the block. */
+export function isBlockOf({ entries }: BlockList, index: number, bytes: Uint8Array): boolean {
+  const at = index * entryBytes
+  for (let byte = 0; byte < Math.min(anchorBytes, bytes.byteLength); byte++) {
+    if (entries[at + byte] !== bytes[byte]) return false
+  }
+  const strong = hashBytesOf(bytes)
+  for (let byte = 0; byte < strongBytes; byte++) {
+    if (entries[at + anchorBytes + byte] !== strong[byte]) return false
+  }
+  return true
+}

@@ -3,9 +3,8 @@
  * the same distance: so each block is tried at the distance of the one before, and only when that fails the old content
  * is searched, byte by byte, for the first bytes of any block that is still missing. At most two passes over the old content.
  */
-import { anchorBytes, type BlockList, entryBytes, strongBytes } from './block-list.ts'
-import { hashBytesOf } from './hash.ts'
-import type { Range } from './range-download.ts'
+import { anchorBytes, type BlockList, entryBytes, isBlockOf } from './block-list.ts'
+import type { Range } from './ranges.ts'
 
 export interface OldContent {
   readonly sizeBytes: number
@@ -92,22 +91,9 @@ class Matcher {
     const length = Math.min(blockBytes, sizeBytes - position)
     if (from < 0 || from + length > this.old.sizeBytes) return false
     const bytes = this.old.view(from, length)
-    if (bytes === undefined || !this.isBlock(index, bytes)) return false
+    if (bytes === undefined || !isBlockOf(this.list, index, bytes)) return false
     this.found[index] = 1
     this.take(position, bytes)
-    return true
-  }
-
-  private isBlock(index: number, bytes: Uint8Array): boolean {
-    const { entries } = this.list
-    const at = index * entryBytes
-    for (let byte = 0; byte < Math.min(anchorBytes, bytes.byteLength); byte++) {
-      if (entries[at + byte] !== bytes[byte]) return false
-    }
-    const strong = hashBytesOf(bytes)
-    for (let byte = 0; byte < strongBytes; byte++) {
-      if (entries[at + anchorBytes + byte] !== strong[byte]) return false
-    }
     return true
   }
 

@@ -7,6 +7,7 @@ import { abortReason } from '../base/clock.ts'
 import { asSkeinError, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobHash } from './hash.ts'
+import { unpack } from './packing.ts'
 import { type AskKind, encodeFrame, type Frame, type GoneReason } from './wire.ts'
 
 export interface WantOptions {
@@ -45,6 +46,7 @@ interface Receiving {
   found: boolean
 }
 
+/** Says to the other side what may be sent, first of all. */
 export function createBlobClient(channel: Channel): BlobClient {
   return new ChannelBlobClient(channel)
 }
@@ -59,6 +61,7 @@ class ChannelBlobClient implements BlobClient {
 
   constructor(channel: Channel) {
     this.channel = channel
+    this.queue(encodeFrame({ kind: 'accepts', request: 0, takesPacked: true }))
   }
 
   get inFlight(): number {
@@ -119,6 +122,8 @@ class ChannelBlobClient implements BlobClient {
         return
       case 'chunk':
         return this.take(request, receiving, frame.bytes)
+      case 'packed':
+        return this.takePacked(request, receiving, frame)
       case 'end':
         if (receiving.found && receiving.offset === receiving.endOffset) this.settle(request)
         else this.settle(request, new SkeinError('blob.corrupt', 'the source ended before the content did'))
@@ -149,6 +154,26 @@ class ChannelBlobClient implements BlobClient {
       return writing?.then(undefined, fail)
     } catch (error) {
       fail(error)
+    }
+  }
+
+  /** What it announces must fit before any room is made for it. */
+  private async takePacked(
+    request: number,
+    receiving: Receiving,
+    { bytes, sizeBytes }: Extract<Frame, { kind: 'packed' }>,
+  ): Promise<void> {
+    if (!receiving.found || receiving.offset + sizeBytes > receiving.endOffset) {
+      this.cancel(request, new SkeinError('blob.corrupt', 'the source sent more than the content is long'))
+      return
+    }
+    try {
+      const plain = await unpack(bytes, sizeBytes)
+      // As if it had come in chunks: whoever takes it counts on no more at once
+      for (let at = 0; at < sizeBytes && this.active.has(request); at += limits.blobChunkBytes)
+        await this.take(request, receiving, plain.subarray(at, at + limits.blobChunkBytes))
+    } catch (error) {
+      this.cancel(request, asSkeinError(error))
     }
   }
 

@@ -1,21 +1,21 @@
 /**
  * Gets one content into one file: goes on from what an earlier try left, asks source after source, and calls it done only
- * when BLAKE3 over every byte of the file says so.
+ * when BLAKE3 over every byte of the file says so. Where it says no, the block list tells what is wrong.
  */
 import { throwIfAborted } from '../base/clock.ts'
-import { asSkeinError, SkeinError } from '../base/errors.ts'
+import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import { blockBytesFor, blockListBytes, decodeBlockList } from './block-list.ts'
+import { blockBytesFor, type BlockList, blockListBytes, decodeBlockList, isBlockOf } from './block-list.ts'
 import { type BlobHasher, createBlobHasher, hashOf } from './hash.ts'
 import {
   downloadRanges,
+  type DrawnRange,
   isSourceFault,
   noneHasIt,
-  type Range,
   type RangeSink,
-  rangesOf,
   SourcesFailed,
 } from './range-download.ts'
+import { type Range, rangesOf } from './ranges.ts'
 import type { AskSource, BlobFile, Wanted } from './wanted.ts'
 
 /**
@@ -33,45 +33,94 @@ export async function downloadBlob(
   else await downloadLarge(wanted, file, sources)
 }
 
-/** From all sources together; when the result is wrong, from one after the other, so that the liar is found. */
+/** From all sources together; when the result is wrong it is mended from one after the other, so that the liar is found. */
 async function downloadLarge(wanted: Wanted, file: BlobFile, sources: readonly AskSource[]): Promise<void> {
+  const { size } = await file.stat()
+  // No beginning of it
+  if (size > wanted.sizeBytes) await file.truncate(0)
+  const kept = size > wanted.sizeBytes ? [] : (file.kept?.() ?? [{ offset: 0, length: size }])
+  wanted.onProgress?.(kept.reduce((sum, { length }) => sum + length, 0))
   try {
-    if (await downloadWhole(wanted, file, sources)) return
+    if (await downloadWhole(wanted, { file, kept }, sources)) return
   } catch (error) {
     if (error instanceof SourcesFailed) throw noneHasIt(error.reasons, sources.length)
     throw error
   }
-  await file.truncate(0)
-  await fromAny(wanted, sources, async (ask) => {
-    try {
-      if (await downloadWhole(wanted, file, [ask])) return
-    } catch (error) {
-      throw error instanceof SourcesFailed ? (error.reasons[0] ?? error) : error
-    }
-    await file.truncate(0)
-    throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
-  })
+  try {
+    await fromAny(wanted, sources, (ask) => mendFrom(ask, wanted, file))
+  } catch (error) {
+    if (hasCode(error, 'blob.corrupt')) await file.truncate(0)
+    throw error
+  }
 }
 
-/** Goes on from what the file holds. @returns whether the bytes are the right ones. */
+/** A power cut or another source left something wrong: what this one says is wrong, else all of it, comes once more. */
+async function mendFrom(ask: AskSource, wanted: Wanted, file: BlobFile): Promise<void> {
+  const kept = await rightBlocks(ask, wanted, file)
+  try {
+    // Whoever asks one after the other tells of it
+    if (await downloadWhole({ ...wanted, onLie: () => undefined }, { file, kept }, [ask])) return
+  } catch (error) {
+    throw error instanceof SourcesFailed ? (error.reasons[0] ?? error) : error
+  }
+  throw new SkeinError('blob.corrupt', 'the bytes received are not the ones asked for')
+}
+
+interface Started {
+  readonly file: BlobFile
+  /** Parts that stand in it already. */
+  readonly kept: readonly Range[]
+}
+
+/** @returns whether all bytes are the right ones now. */
 async function downloadWhole(
   wanted: Wanted,
-  file: BlobFile,
+  { file, kept }: Started,
   sources: readonly AskSource[],
 ): Promise<boolean> {
   const hasher = createBlobHasher()
-  const offset = await hashPrefix(file, wanted.sizeBytes, hasher)
-  wanted.onProgress?.(offset)
-  const write: RangeSink = (bytes, position) => {
-    const written = file.write(bytes, position)
-    // While the disk takes it
-    hasher.update(bytes)
-    return written
+  const sink: RangeSink = {
+    write: (bytes, position) => file.write(bytes, position),
+    read: (into, position) => file.read(into, position),
+    inOrder: (bytes) => hasher.update(bytes),
   }
-  // All of it may be there, and only the last look at it was cut off
-  if (offset < wanted.sizeBytes)
-    await downloadRanges(wanted, rangesOf(offset, wanted.sizeBytes), sources, write)
+  await downloadRanges(wanted, drawnRanges(kept, wanted.sizeBytes), sources, sink)
   return hasher.digest() === wanted.hash
+}
+
+/** All of a content: parts that are here, and what lies between them. @param kept in order. */
+function* drawnRanges(kept: readonly Range[], sizeBytes: number): Generator<DrawnRange> {
+  let at = 0
+  for (const { offset, length } of kept) {
+    yield* rangesOf(at, offset)
+    at = Math.min(sizeBytes, offset + length)
+    for (const range of rangesOf(offset, at)) yield { ...range, isHere: true }
+  }
+  yield* rangesOf(at, sizeBytes)
+}
+
+/** Compares the file with the block list of one source. @returns the blocks that are as it says; none where it has no list. */
+async function rightBlocks(ask: AskSource, wanted: Wanted, file: BlobFile): Promise<readonly Range[]> {
+  let list: BlockList
+  try {
+    list = decodeBlockList(await listFrom(ask, wanted), wanted.sizeBytes)
+  } catch (error) {
+    if (isSourceFault(error)) return []
+    throw error
+  }
+  const { blockBytes, count, sizeBytes } = list
+  const right: { offset: number; length: number }[] = []
+  const buffer = new Uint8Array(blockBytes)
+  for (let index = 0; index < count; index++) {
+    throwIfAborted(wanted.signal)
+    const offset = index * blockBytes
+    const block = buffer.subarray(0, Math.min(blockBytes, sizeBytes - offset))
+    if ((await file.read(block, offset)) < block.byteLength || !isBlockOf(list, index, block)) continue
+    const last = right.at(-1)
+    if (last !== undefined && last.offset + last.length === offset) last.length += block.byteLength
+    else right.push({ offset, length: block.byteLength })
+  }
+  return right
 }
 
 /** Asks one source after the other until one has it. */
@@ -98,20 +147,26 @@ async function fromAny(
 
 /** The block list of a content from whoever has it. @returns fresh bytes that decode. @throws as downloadBlob. */
 export async function downloadList(wanted: Wanted, sources: readonly AskSource[]): Promise<Uint8Array> {
-  const blockBytes = blockBytesFor(wanted.sizeBytes)
+  let list = new Uint8Array()
+  await fromAny(wanted, sources, async (ask) => void (list = await listFrom(ask, wanted)))
+  return list
+}
+
+async function listFrom(
+  ask: AskSource,
+  { hash, sizeBytes, signal }: Wanted,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const blockBytes = blockBytesFor(sizeBytes)
   if (blockBytes === undefined) throw new SkeinError('blob.missing', 'a content so long has no block list')
-  const list = new Uint8Array(blockListBytes(wanted.sizeBytes, blockBytes))
-  const { hash, signal } = wanted
-  await fromAny(wanted, sources, async (ask) => {
-    const write = (part: Uint8Array, position: number): void => list.set(part, position)
-    const base = { hash, sizeBytes: list.byteLength, isList: true, offset: 0, write }
-    await ask(signal === undefined ? base : { ...base, signal })
-    try {
-      decodeBlockList(list, wanted.sizeBytes)
-    } catch (error) {
-      throw new SkeinError('blob.corrupt', 'the block list received is none', { cause: error })
-    }
-  })
+  const list = new Uint8Array(blockListBytes(sizeBytes, blockBytes))
+  const write = (part: Uint8Array, position: number): void => list.set(part, position)
+  const base = { hash, sizeBytes: list.byteLength, isList: true, offset: 0, write }
+  await ask(signal === undefined ? base : { ...base, signal })
+  try {
+    decodeBlockList(list, sizeBytes)
+  } catch (error) {
+    throw new SkeinError('blob.corrupt', 'the block list received is none', { cause: error })
+  }
   return list
 }
 
@@ -123,9 +178,9 @@ export async function downloadParts(
   sources: readonly AskSource[],
 ): Promise<void> {
   try {
-    await downloadRanges(wanted, splitRanges(ranges), sources, (bytes, position) =>
-      file.write(bytes, position),
-    )
+    await downloadRanges(wanted, splitRanges(ranges), sources, {
+      write: (bytes, position) => file.write(bytes, position),
+    })
   } catch (error) {
     throw error instanceof SourcesFailed ? noneHasIt(error.reasons, sources.length) : error
   }

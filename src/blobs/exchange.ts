@@ -12,13 +12,13 @@ import { errorFields } from '../base/log.ts'
 import { type BlobClient, createBlobClient, type WantOptions } from './client.ts'
 import { downloadBlob, downloadList, downloadParts, downloadSmall } from './download.ts'
 import type { BlobHash } from './hash.ts'
-import type { Range } from './range-download.ts'
+import type { Range } from './ranges.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { type ContentPush, createContentPush } from './push.ts'
 import { type BlobServer, createBlobServer } from './server.ts'
 import type { BlobSource, OpenBlob } from './source.ts'
 import type { AskSource, BlobFile, Wanted } from './wanted.ts'
-import { decodeFrames } from './wire.ts'
+import { decodeFrames, isAsking } from './wire.ts'
 
 export interface BlobExchange extends AsyncDisposable {
   /**
@@ -129,7 +129,7 @@ export function createBlobExchange(env: Env, options: ExchangeOptions = {}): Blo
     },
     fetchSmall: (wanted) => downloadSmall(watched(wanted), sourcesOf([])),
     fetchList: (wanted) => downloadList(watched(wanted), sourcesOf([])),
-    fetchParts: (wanted, ranges, file) => downloadParts(wanted, ranges, file, sourcesOf([])),
+    fetchParts: (wanted, ranges, file) => downloadParts(watched(wanted), ranges, file, sourcesOf([])),
     addSource: (source) => included(sources, source),
     addAsked: (places) => included(asked, places),
     paceSend: (sizeBytes, signal) => sendLimit.take(sizeBytes, signal),
@@ -158,7 +158,7 @@ function included<T>(set: Set<T>, one: T): Disposable {
 function receive({ channel, server, client }: Peer): void {
   channel.receive(async (message) => {
     for (const frame of decodeFrames(message)) {
-      if (frame.kind === 'want' || frame.kind === 'list' || frame.kind === 'cancel') server.handle(frame)
+      if (isAsking(frame)) server.handle(frame)
       else await client.handle(frame)
     }
   })

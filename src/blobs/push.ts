@@ -24,9 +24,12 @@ export interface PushAccess {
 
 /** The pushed contents of one space. */
 export interface SpacePush extends Disposable {
-  /** Sends it to everybody who holds the space, as far as there is room. The bytes must not change any more. */
+  /**
+   * For everybody who holds the space, as far as there is room: sent once a message is full, or with the next `room`. The
+   * bytes must not change any more.
+   */
   offer(bytes: Uint8Array): void
-  /** Resolves when what was offered is sent, but waits for no slow line. */
+  /** Sends what was offered and resolves when that is done, but waits for no slow line. */
   room(signal: AbortSignal): Promise<void>
   /** A content that was pushed here. */
   get(hash: BlobHash): Uint8Array | undefined
@@ -150,7 +153,7 @@ interface Offered {
   readonly bytes: Uint8Array
 }
 
-/** One channel: what is offered leaves at the end of the turn, several contents to a message. */
+/** One channel: what is offered leaves many contents to a message. */
 class PushLine {
   readonly channel: Channel
   holds: ReadonlySet<SpaceId> = new Set()
@@ -171,9 +174,7 @@ class PushLine {
     if (this.hasEnded || this.queuedBytes + bytes.byteLength > limits.pushQueueBytes) return
     this.queue.push({ space, bytes })
     this.queuedBytes += bytes.byteLength
-    if (this.isSending) return
-    this.isSending = true
-    queueMicrotask(() => void this.send())
+    if (this.queuedBytes >= limits.blobChunkBytes) this.start()
   }
 
   tellHeld(spaces: readonly SpaceId[]): void {
@@ -182,12 +183,19 @@ class PushLine {
 
   /** Resolves when all that was offered is sent, unless the line is slow. */
   async room(clock: Clock, signal: AbortSignal): Promise<void> {
+    if (this.queue.length > 0) this.start()
     while (this.isSending && !this.isSlow && !this.hasEnded) {
       const { sentBytes } = this
       await this.wait(clock)
       throwIfAborted(signal)
       this.isSlow = this.isSending && this.sentBytes - sentBytes < slowBytes
     }
+  }
+
+  private start(): void {
+    if (this.isSending || this.hasEnded) return
+    this.isSending = true
+    queueMicrotask(() => void this.send())
   }
 
   end(): void {

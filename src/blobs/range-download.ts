@@ -1,21 +1,29 @@
 /**
- * Gets ranges of one content from several sources at once. Each source has a few ranges under way; what comes early waits
- * in memory, so that bytes are written in order, once, and a broken download is a prefix. A range that holds up the rest
- * is asked for a second time elsewhere. Buffers are used again: memory does not depend on the size of the content.
+ * Gets ranges of one content from several sources at once. Each source has a few ranges under way. What comes is written
+ * where it belongs as it comes, so that a killed process loses next to nothing, and stays in memory until its turn to be
+ * hashed: in order, once. The network waits for the disk before more than limits.blobUnwrittenBytes are only in memory. A
+ * range that holds up the rest is asked for a second time elsewhere. Buffers are used again.
  */
 import { abortReason, throwIfAborted } from '../base/clock.ts'
 import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { Range } from './ranges.ts'
 import type { AskSource, Wanted } from './wanted.ts'
 
-export interface Range {
-  readonly offset: number
-  /** limits.blobRangeBytes at most. */
-  readonly length: number
+/** A range, or one that need not be asked for. */
+export interface DrawnRange extends Range {
+  readonly isHere?: boolean
 }
 
-/** Takes the ranges in their order. Valid until it resolves. */
-export type RangeSink = (bytes: Uint8Array, position: number) => Promise<void>
+/** Where ranges go. One call of `write` or `read` at a time. */
+export interface RangeSink {
+  /** Takes bytes as they come. Valid until it resolves. */
+  write(bytes: Uint8Array, position: number): Promise<void>
+  /** Of a range that is here. @returns bytes read; those that are missing are asked for. */
+  read?(into: Uint8Array, position: number): Promise<number>
+  /** Sees all ranges whole and in their order, those that were here included. Valid during the call. */
+  inOrder?(bytes: Uint8Array, position: number): void
+}
 
 /** What makes a source drop out while the others go on. */
 export const isSourceFault = (error: unknown): boolean =>
@@ -34,14 +42,23 @@ interface Segment extends Range {
   readonly buffer: Uint8Array
   /** Bytes of it that are here, from its start. */
   receivedBytes: number
+  /** Those of them that are in the file. */
+  writtenBytes: number
+  /** The sink saw it in its turn. */
+  wasShown: boolean
   /** Who is asked for it. */
   readonly asking: Map<AskSource, AbortController>
 }
 
+const isComplete = ({ receivedBytes, length }: Segment): boolean => receivedBytes === length
+
+/** Written at once from so many bytes on, or when a range is complete: each write costs as much as a tenth of this. */
+const writeFromBytes = 512 * 1024
+
 /** @throws what the sink threw; `cancelled`; a SourcesFailed when no source was left. */
 export async function downloadRanges(
   wanted: Wanted,
-  ranges: Iterable<Range>,
+  ranges: Iterable<DrawnRange>,
   sources: readonly AskSource[],
   sink: RangeSink,
 ): Promise<void> {
@@ -60,25 +77,28 @@ export class SourcesFailed extends Error {
 
 class RangeDownload {
   private readonly wanted: Wanted
-  private readonly ranges: Iterator<Range>
+  private readonly ranges: Iterator<DrawnRange>
+  private upcoming: DrawnRange | undefined
   private readonly sink: RangeSink
   private readonly over = new AbortController()
   private readonly failures: SkeinError[] = []
-  /** In order, the oldest not written one first. */
+  /** In order, the oldest one that was not shown or is not written first. */
   private readonly window: Segment[] = []
   /** Those of the window that nobody asks for, oldest first. */
   private readonly orphans: Segment[] = []
   private readonly buffers: Uint8Array[] = []
   private heldBytes = 0
-  private isDrawn = false
-  private writing: Promise<void> | undefined
+  private unwrittenBytes = 0
+  /** The one thing that the disk does now. */
+  private onDisk: Promise<void> | undefined
   private hasSinkFailed = false
   private room = Promise.withResolvers<void>()
 
-  constructor(wanted: Wanted, ranges: Iterable<Range>, sink: RangeSink) {
+  constructor(wanted: Wanted, ranges: Iterable<DrawnRange>, sink: RangeSink) {
     this.wanted = wanted
     this.ranges = ranges[Symbol.iterator]()
     this.sink = sink
+    this.draw()
   }
 
   async run(sources: readonly AskSource[]): Promise<void> {
@@ -92,8 +112,9 @@ class RangeDownload {
       for (let ask = left.shift(); ask !== undefined && !this.isDone; ask = left.shift()) await this.use(ask)
     }
     try {
+      this.startDisk()
       await Promise.all(Array.from({ length: Math.min(sources.length, limits.blobSources) }, draw))
-      while (this.writing !== undefined) await this.writing
+      while (this.onDisk !== undefined) await this.onDisk
       if (this.window.length > 0 && !this.hasSinkFailed) await this.writeRest()
       if (this.over.signal.aborted) throw this.over.signal.reason
       if (!this.isDone) throw new SourcesFailed(this.failures)
@@ -104,7 +125,12 @@ class RangeDownload {
   }
 
   private get isDone(): boolean {
-    return this.over.signal.aborted || (this.isDrawn && this.window.length === 0)
+    return this.over.signal.aborted || (this.upcoming === undefined && this.window.length === 0)
+  }
+
+  private draw(): void {
+    const drawn = this.ranges.next()
+    this.upcoming = drawn.done === true ? undefined : drawn.value
   }
 
   /** Draws from one source until all is here or it drops out. */
@@ -114,7 +140,9 @@ class RangeDownload {
       if (!isSourceFault(error)) return this.over.abort(error)
       if (dropped.signal.aborted) return
       dropped.abort()
-      this.failures.push(asSkeinError(error))
+      const fault = asSkeinError(error)
+      this.failures.push(fault)
+      if (fault.code === 'blob.corrupt') this.wanted.onLie?.(ask.remote, fault)
       this.wake()
     }
     const lane = async (): Promise<void> => {
@@ -133,22 +161,15 @@ class RangeDownload {
 
   private async fetch(segment: Segment, ask: AskSource): Promise<void> {
     // It may have come, or have been asked for here, since it was claimed
-    if (segment.receivedBytes === segment.length || segment.asking.has(ask)) return
+    if (isComplete(segment) || segment.asking.has(ask)) return
     const { hash, sizeBytes } = this.wanted
     const asking = new AbortController()
     const stop = (): void => asking.abort()
     segment.asking.set(ask, asking)
     this.over.signal.addEventListener('abort', stop, { once: true })
     const start = segment.receivedBytes
-    const write = (bytes: Uint8Array, position: number): void => {
-      // Another source may have been faster, the buffer may have gone on
-      if (!this.window.includes(segment)) return
-      const news = bytes.subarray(Math.max(0, segment.offset + segment.receivedBytes - position))
-      if (news.byteLength === 0) return
-      segment.buffer.set(news, segment.receivedBytes)
-      segment.receivedBytes += news.byteLength
-      this.wanted.onProgress?.(news.byteLength)
-    }
+    const write = (bytes: Uint8Array, position: number): Promise<void> | void =>
+      this.receive(segment, bytes, position)
     try {
       const [offset, length] = [segment.offset + start, segment.length - start]
       await ask({ hash, sizeBytes, offset, length, signal: asking.signal, write })
@@ -161,43 +182,99 @@ class RangeDownload {
     }
   }
 
+  /** @returns a wait, while too much is only in memory: nothing more is taken from the network then. */
+  private receive(segment: Segment, bytes: Uint8Array, position: number): Promise<void> | void {
+    // Another source may have been faster, the buffer may have gone on
+    if (!this.window.includes(segment) || this.over.signal.aborted) return
+    const news = bytes.subarray(Math.max(0, segment.offset + segment.receivedBytes - position))
+    if (news.byteLength === 0) return
+    segment.buffer.set(news, segment.receivedBytes)
+    segment.receivedBytes += news.byteLength
+    this.unwrittenBytes += news.byteLength
+    this.startDisk()
+    this.wanted.onProgress?.(news.byteLength)
+    if (isComplete(segment)) this.advance()
+    return this.isBehind ? this.caughtUp() : undefined
+  }
+
+  private get isBehind(): boolean {
+    return this.unwrittenBytes + limits.blobChunkBytes > limits.blobUnwrittenBytes
+  }
+
+  private async caughtUp(): Promise<void> {
+    while (this.isBehind && !this.over.signal.aborted) await this.room.promise
+  }
+
   private settle(segment: Segment): void {
-    if (segment.receivedBytes === segment.length) {
-      for (const other of segment.asking.values()) other.abort()
-      this.startWriting()
-    } else if (segment.asking.size === 0 && this.window.includes(segment)) this.orphans.push(segment)
+    if (isComplete(segment)) for (const other of segment.asking.values()) other.abort()
+    else if (segment.asking.size === 0 && this.window.includes(segment)) this.orphans.push(segment)
     this.wake()
   }
 
-  /** Writes what is next in order, one range after the other. */
-  private startWriting(): void {
-    const segment = this.window[0]
-    const isReady = segment !== undefined && segment.receivedBytes === segment.length
-    if (this.writing !== undefined || !isReady || this.over.signal.aborted) return
-    const written = (): void => {
-      this.writing = undefined
-      this.window.shift()
-      this.heldBytes -= limits.blobRangeBytes
-      this.buffers.push(segment.buffer)
-      this.startWriting()
-      this.wake()
-    }
-    this.writing = this.sink(segment.buffer.subarray(0, segment.length), segment.offset).then(
-      written,
+  /** What the disk has to do next, if it does nothing now: bytes that came, else a range that is here already. */
+  private startDisk(): void {
+    if (this.onDisk !== undefined || this.over.signal.aborted) return
+    const isMuch = this.unwrittenBytes >= writeFromBytes
+    const segment = this.window.find(
+      (one) => one.writtenBytes < one.receivedBytes && (isMuch || isComplete(one)),
+    )
+    const work = segment === undefined ? this.readHere() : this.write(segment)
+    if (work === undefined) return
+    this.onDisk = work.then(
+      () => {
+        this.onDisk = undefined
+        this.startDisk()
+        this.advance()
+        this.wake()
+      },
       (error: unknown) => {
-        this.writing = undefined
+        this.onDisk = undefined
         this.hasSinkFailed = true
         this.over.abort(error)
       },
     )
   }
 
-  /** What came of the next ranges before it broke off: the next try goes on behind it. */
+  private async write(segment: Segment): Promise<void> {
+    const { buffer, offset, writtenBytes, receivedBytes } = segment
+    await this.sink.write(buffer.subarray(writtenBytes, receivedBytes), offset + writtenBytes)
+    segment.writtenBytes = receivedBytes
+    this.unwrittenBytes -= receivedBytes - writtenBytes
+  }
+
+  /** The next range, where it need not be asked for. */
+  private readHere(): Promise<void> | undefined {
+    const { sink } = this
+    if (this.upcoming?.isHere !== true || sink.read === undefined || !this.hasRoom) return undefined
+    const segment = this.take(this.upcoming)
+    return sink.read(segment.buffer.subarray(0, segment.length), segment.offset).then((got) => {
+      segment.receivedBytes = got
+      segment.writtenBytes = got
+      if (!isComplete(segment)) this.orphans.push(segment)
+    })
+  }
+
+  /** Shows what came in its order, and lets go of what was shown and is written. */
+  private advance(): void {
+    for (const segment of this.window) {
+      if (!isComplete(segment)) break
+      if (segment.wasShown) continue
+      segment.wasShown = true
+      this.sink.inOrder?.(segment.buffer.subarray(0, segment.length), segment.offset)
+    }
+    for (let first = this.window[0]; first?.wasShown === true; first = this.window[0]) {
+      if (first.writtenBytes < first.length) return
+      this.window.shift()
+      this.heldBytes -= limits.blobRangeBytes
+      this.buffers.push(first.buffer)
+      this.startDisk()
+    }
+  }
+
+  /** What came of ranges before it broke off. */
   private async writeRest(): Promise<void> {
     for (const segment of this.window) {
-      if (segment.receivedBytes > 0)
-        await this.sink(segment.buffer.subarray(0, segment.receivedBytes), segment.offset)
-      if (segment.receivedBytes < segment.length) return
+      if (segment.writtenBytes < segment.receivedBytes) await this.write(segment)
     }
   }
 
@@ -218,32 +295,35 @@ class RangeDownload {
     return undefined
   }
 
+  private get hasRoom(): boolean {
+    return this.heldBytes + limits.blobRangeBytes <= limits.blobWindowBytes
+  }
+
   private next(): Segment | undefined {
-    if (this.isDrawn || this.heldBytes + limits.blobRangeBytes > limits.blobWindowBytes) return undefined
-    const drawn = this.ranges.next()
-    if (drawn.done === true) {
-      this.isDrawn = true
-      return undefined
-    }
+    if (this.upcoming === undefined || this.upcoming.isHere === true || !this.hasRoom) return undefined
+    const segment = this.take(this.upcoming)
+    // Behind it may be one that is here
+    this.startDisk()
+    return segment
+  }
+
+  private take({ offset, length }: Range): Segment {
     this.heldBytes += limits.blobRangeBytes
     const buffer = this.buffers.pop() ?? new Uint8Array(limits.blobRangeBytes)
-    const segment = { ...drawn.value, buffer, receivedBytes: 0, asking: new Map() }
+    const state = { receivedBytes: 0, writtenBytes: 0, wasShown: false, asking: new Map() }
+    const segment: Segment = { offset, length, buffer, ...state }
     this.window.push(segment)
+    this.draw()
     return segment
   }
 
   /** Nothing else is left to ask for, and the oldest range keeps all others waiting: a second source may be faster. */
   private slowest(ask: AskSource): Segment | undefined {
     const [oldest] = this.window
-    if (oldest === undefined || oldest.receivedBytes === oldest.length) return undefined
+    // Where the disk holds everything up a second source would only send the same once more
+    if (oldest === undefined || isComplete(oldest) || this.isBehind) return undefined
     return oldest.asking.size === 1 && !oldest.asking.has(ask) ? oldest : undefined
   }
-}
-
-/** Ranges that cover `offset` to `end`. */
-export function* rangesOf(offset: number, end: number): Generator<Range> {
-  for (let at = offset; at < end; at += limits.blobRangeBytes)
-    yield { offset: at, length: Math.min(limits.blobRangeBytes, end - at) }
 }
 
 /** What is told when nobody had it. */

@@ -10,6 +10,7 @@ import { limits } from '../base/limits.ts'
 import { errorFields } from '../base/log.ts'
 import type { BlobHash } from './hash.ts'
 import type { BlobSource, OpenBlob } from './source.ts'
+import { createPacker, type Packer } from './packing.ts'
 import { encodeFrame, type Frame } from './wire.ts'
 
 export type RangeFrame = Extract<Frame, { kind: 'want' | 'list' }>
@@ -18,11 +19,14 @@ export interface RangeServer extends AsyncDisposable {
   handle(frame: RangeFrame): void
   /** @returns whether this request is one of ours. */
   cancel(request: number): boolean
+  /** What the asker can take. */
+  accepts(takesPacked: boolean): void
   has(request: number): boolean
   readonly inFlight: number
 }
 
 interface Opened {
+  readonly packer: Packer
   readonly blob: Promise<OpenBlob | undefined>
   users: number
   idle: Disposable | undefined
@@ -48,6 +52,7 @@ class ChannelRangeServer implements RangeServer {
   private readonly opened = new Map<BlobHash, Opened>()
   private readonly buffers = createSendBuffers()
   private lastSent: Promise<void> = Promise.resolve()
+  private takesPacked = false
 
   constructor(env: Env, channel: Channel, source: BlobSource) {
     this.env = env
@@ -80,6 +85,10 @@ class ChannelRangeServer implements RangeServer {
     return this.active.delete(request)
   }
 
+  accepts(takesPacked: boolean): void {
+    this.takesPacked = takesPacked
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.controller.abort()
     await Promise.allSettled(this.running)
@@ -100,7 +109,7 @@ class ChannelRangeServer implements RangeServer {
     const opened = this.open(hash)
     try {
       const blob = await opened.blob
-      if (frame.kind === 'want') await this.answerRange(frame, blob)
+      if (frame.kind === 'want') await this.answerRange(frame, blob, opened.packer)
       else await this.answerList(request, blob)
     } catch (error) {
       if (this.controller.signal.aborted) throw error
@@ -116,18 +125,25 @@ class ChannelRangeServer implements RangeServer {
   private async answerRange(
     { request, offset, length = limits.blobRangeBytes }: Extract<RangeFrame, { kind: 'want' }>,
     blob: OpenBlob | undefined,
+    packer: Packer,
   ): Promise<void> {
     if (blob === undefined || offset > blob.sizeBytes) {
       return this.send([[{ kind: 'gone', request, reason: 'missing' }]])
     }
     const buffer = this.buffers.take()
+    let packed: Uint8Array | undefined
     try {
       const bytes = buffer.subarray(0, Math.min(length, blob.sizeBytes - offset))
       const got = bytes.byteLength === 0 ? 0 : await blob.read(bytes, offset)
       if (got < bytes.byteLength) throw new SkeinError('file.changed', 'the content got shorter')
-      await this.send(framesOf(request, blob.sizeBytes, bytes))
+      packed = this.takesPacked ? await packer.pack(bytes) : undefined
+      await this.send(
+        packed === undefined
+          ? framesOf(request, blob.sizeBytes, bytes)
+          : [packedFrames(request, blob.sizeBytes, { bytes: packed, plainBytes: bytes.byteLength })],
+      )
     } finally {
-      this.buffers.giveBack(buffer)
+      this.buffers.giveBack(buffer, packed === undefined)
     }
   }
 
@@ -158,7 +174,12 @@ class ChannelRangeServer implements RangeServer {
       known.idle = undefined
       return known
     }
-    const opened = { blob: this.source(hash, this.controller.signal), users: 1, idle: undefined }
+    const opened = {
+      blob: this.source(hash, this.controller.signal),
+      users: 1,
+      idle: undefined,
+      packer: createPacker(),
+    }
     this.opened.set(hash, opened)
     return opened
   }
@@ -203,9 +224,23 @@ function* framesOf(request: number, sizeBytes: number, bytes: Uint8Array): Gener
   yield [...frames, { kind: 'end', request }]
 }
 
+/** In one message: what is worth packing is well below limits.messageBytes. */
+function packedFrames(
+  request: number,
+  sizeBytes: number,
+  { bytes, plainBytes }: { readonly bytes: Uint8Array; readonly plainBytes: number },
+): readonly Frame[] {
+  return [
+    { kind: 'found', request, sizeBytes },
+    { kind: 'packed', request, sizeBytes: plainBytes, bytes },
+    { kind: 'end', request },
+  ]
+}
+
 interface SendBuffers {
   take(): Uint8Array
-  giveBack(buffer: Uint8Array): void
+  /** @param wasSent whether the channel may have it still. */
+  giveBack(buffer: Uint8Array, wasSent: boolean): void
   /** So much was handed to the channel. */
   sent(sizeBytes: number): void
   clear(): void
@@ -228,7 +263,10 @@ function createSendBuffers(): SendBuffers {
       free.shift()
       return oldest.buffer
     },
-    giveBack: (buffer) => void free.push({ buffer, atBytes: sentBytes }),
+    giveBack(buffer, wasSent) {
+      if (wasSent) free.push({ buffer, atBytes: sentBytes })
+      else free.unshift({ buffer, atBytes: -Infinity })
+    },
     sent: (sizeBytes) => void (sentBytes += sizeBytes),
     clear: () => void (free = []),
   }

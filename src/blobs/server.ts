@@ -15,7 +15,7 @@ import type { BlobSource, OpenBlob } from './source.ts'
 import { type AskKind, encodeFrame, type Frame, frameHeaderBytes, type GoneReason } from './wire.ts'
 
 export interface BlobServer extends AsyncDisposable {
-  /** Takes a `want`, `list` or `cancel`. */
+  /** Takes what an asker sends. */
   handle(frame: Extract<Frame, { kind: AskKind }>): void
   /** Contents being sent. */
   readonly inFlight: number
@@ -61,6 +61,10 @@ class ChannelBlobServer implements BlobServer {
 
   handle(frame: Extract<Frame, { kind: AskKind }>): void {
     const { request } = frame
+    if (frame.kind === 'accepts') {
+      this.ranges.accepts(frame.takesPacked)
+      return
+    }
     if (frame.kind === 'cancel') {
       if (this.ranges.cancel(request)) return
       const sending = this.active.get(request)

@@ -3,6 +3,7 @@ import type { DeviceId } from '../base/ids.ts'
 import type { SkeinError } from '../base/errors.ts'
 import type { WantOptions } from './client.ts'
 import type { BlobHash } from './hash.ts'
+import type { Range } from './ranges.ts'
 
 /** A file that takes a download. `files/filesystem.ts` OpenFile fits. */
 export interface BlobFile {
@@ -10,6 +11,11 @@ export interface BlobFile {
   read(into: Uint8Array, position: number): Promise<number>
   write(bytes: Uint8Array, position: number): Promise<void>
   truncate(sizeBytes: number): Promise<void>
+  /**
+   * Parts that earlier tries left in it, in order, apart from each other. Left out: all of it, from its start. Whether they
+   * are right the hash of the whole says.
+   */
+  kept?(): readonly Range[]
 }
 
 export interface Wanted {

@@ -11,6 +11,8 @@
  *   5 end     body = -                          answer: that was all of it
  *   6 gone    body = reason u8                  answer: 1 not here (or not for you), 2 changed while sending, 3 too busy
  *  16 list    body = hash[32]                   asker: send me the block list of this content (block-list.ts)
+ *  17 accepts body = forms u8                   asker, once, request 0: bit 0, I can take `packed`
+ *  18 packed  body = size u32 | zstd frame      answer, in place of chunks: the next 1..1048576 bytes, compressed (packing.ts)
  *
  * A frame type that is not known is skipped (newer versions may add some); anything malformed ends the channel.
  */
@@ -37,13 +39,34 @@ export type Frame =
   | { readonly kind: 'found'; readonly request: number; readonly sizeBytes: number }
   /** `bytes` is a view into the message. */
   | { readonly kind: 'chunk'; readonly request: number; readonly bytes: Uint8Array }
+  /** `bytes` is a view into the message; `sizeBytes` is what they expand to. */
+  | {
+      readonly kind: 'packed'
+      readonly request: number
+      readonly sizeBytes: number
+      readonly bytes: Uint8Array
+    }
+  | { readonly kind: 'accepts'; readonly request: number; readonly takesPacked: boolean }
   | { readonly kind: 'end'; readonly request: number }
   | { readonly kind: 'gone'; readonly request: number; readonly reason: GoneReason }
 
 /** Frames of the asking side. */
-export type AskKind = 'want' | 'list' | 'cancel'
+export type AskKind = 'want' | 'list' | 'cancel' | 'accepts'
 
-const types = { want: 1, cancel: 2, found: 3, chunk: 4, end: 5, gone: 6, list: 16 } as const
+export const isAsking = (frame: Frame): frame is Extract<Frame, { kind: AskKind }> =>
+  frame.kind === 'want' || frame.kind === 'list' || frame.kind === 'cancel' || frame.kind === 'accepts'
+
+const types = {
+  want: 1,
+  cancel: 2,
+  found: 3,
+  chunk: 4,
+  end: 5,
+  gone: 6,
+  list: 16,
+  accepts: 17,
+  packed: 18,
+} as const
 const reasons: readonly GoneReason[] = ['missing', 'changed', 'busy']
 
 /** @returns the parts of the frame, ready for `channel.send`; chunk bytes are not copied. */
@@ -66,6 +89,13 @@ export function encodeFrame(frame: Frame): readonly Uint8Array[] {
     }
     case 'chunk':
       return [header(types.chunk, frame.request, frame.bytes.byteLength), frame.bytes]
+    case 'packed': {
+      const size = new Uint8Array(4)
+      new DataView(size.buffer).setUint32(0, frame.sizeBytes)
+      return [header(types.packed, frame.request, 4 + frame.bytes.byteLength), size, frame.bytes]
+    }
+    case 'accepts':
+      return [header(types.accepts, frame.request, 1), Uint8Array.of(frame.takesPacked ? 1 : 0)]
     case 'gone':
       return [header(types.gone, frame.request, 1), Uint8Array.of(reasons.indexOf(frame.reason) + 1)]
     case 'cancel':
@@ -134,6 +164,16 @@ function decodeBody(type: number, request: number, body: Uint8Array): Frame | un
         throw new SkeinError('codec.invalid', 'blob chunk of a wrong length')
       }
       return { kind: 'chunk', request, bytes: body }
+    case types.packed: {
+      const sizeBytes = body.byteLength > 4 ? view.getUint32(0) : 0
+      if (sizeBytes === 0 || sizeBytes > limits.blobRangeBytes)
+        throw new SkeinError('codec.invalid', 'packed blob bytes of a wrong length')
+      return { kind: 'packed', request, sizeBytes, bytes: body.subarray(4) }
+    }
+    case types.accepts:
+      // Newer versions may say more
+      if (body.byteLength === 0) need(1)
+      return { kind: 'accepts', request, takesPacked: (view.getUint8(0) & 1) === 1 }
     case types.end:
       need(0)
       return { kind: 'end', request }

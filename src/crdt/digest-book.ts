@@ -18,9 +18,13 @@ export interface Visibility {
 export function createDigestBook(host: DocHost): DigestBook {
   /** Group digests over all documents of the group; only usable for peers that see all of them. */
   const known = new Map<string, Uint8Array>()
-  const subscription = host.on('stored', ({ changes }) => {
-    for (const { name } of changes) known.delete(splitName(name)[0])
-  })
+  const subscriptions = [
+    host.on('stored', ({ changes }) => {
+      for (const { name } of changes) known.delete(splitName(name)[0])
+    }),
+    // A digest may have been taken of what the store refused a moment later
+    host.on('lost', () => known.clear()),
+  ]
   const tableOf = async (names: readonly string[]): Promise<Map<string, Uint8Array>> => {
     const table = new Map<string, Uint8Array>()
     for (const name of [...names].sort()) {
@@ -61,7 +65,7 @@ export function createDigestBook(host: DocHost): DigestBook {
       return out
     },
     table: (group, access) => tableOf((byGroup().get(group) ?? []).filter((name) => access.visible(name))),
-    [Symbol.dispose]: () => subscription[Symbol.dispose](),
+    [Symbol.dispose]: () => subscriptions.forEach((subscription) => subscription[Symbol.dispose]()),
   }
 }
 

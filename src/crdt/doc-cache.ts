@@ -45,6 +45,9 @@ export interface CacheBounds {
 /** A log longer than this, or heavier than a quarter of the snapshot, is folded into a new snapshot. */
 const logUpdatesMax = 64
 const logBytesMin = 16 * 1024
+/** What stays in memory when none was used for so long. */
+const restMs = 3_000
+const restBounds: CacheBounds = { loadedBytes: 2 * 1024 * 1024, loadedDocuments: 64 }
 /** A Yjs item with its id, content and neighbours on the heap, measured. */
 const bytesPerStruct = 340
 /** From so many on it pays to look which are neighbours. */
@@ -66,6 +69,8 @@ export class DocCache {
   private readonly docs = new Map<string, LoadedDoc>()
   private readonly loading = new Map<string, Promise<LoadedDoc | undefined>>()
   private loadedBytes = 0
+  private usedMs = 0
+  private restTimer: Disposable | undefined
 
   constructor(
     env: Env,
@@ -115,7 +120,20 @@ export class DocCache {
   unpin(pinned: Map<string, LoadedDoc>): void {
     for (const loaded of pinned.values()) loaded.pins--
     pinned.clear()
-    this.evict()
+    this.evict(this.bounds)
+    this.usedMs = this.env.clock.monotonicMs()
+    this.restSoon(restMs)
+  }
+
+  /** Loading one again takes milliseconds: at rest they need not take up room. */
+  private restSoon(delayMs: number): void {
+    if (this.docs.size === 0) return
+    this.restTimer ??= this.env.clock.setTimer(delayMs, () => {
+      this.restTimer = undefined
+      const leftMs = this.usedMs + restMs - this.env.clock.monotonicMs()
+      if (leftMs > 0) this.restSoon(leftMs)
+      else this.evict(restBounds)
+    })
   }
 
   private async load(name: string): Promise<LoadedDoc> {
@@ -213,9 +231,9 @@ export class DocCache {
     })
   }
 
-  private evict(): void {
-    const bytesMax = this.bounds.loadedBytes ?? limits.loadedDocumentBytes
-    const countMax = this.bounds.loadedDocuments ?? limits.loadedDocuments
+  private evict({ loadedBytes, loadedDocuments }: CacheBounds): void {
+    const bytesMax = loadedBytes ?? limits.loadedDocumentBytes
+    const countMax = loadedDocuments ?? limits.loadedDocuments
     if (this.loadedBytes <= bytesMax && this.docs.size <= countMax) return
     const heads: RowChange[] = []
     for (const [name, loaded] of this.docs) {
@@ -240,6 +258,8 @@ export class DocCache {
   }
 
   dropAll(): void {
+    this.restTimer?.[Symbol.dispose]()
+    this.restTimer = undefined
     // Leaving while one walks is what a Map allows
     for (const name of this.docs.keys()) this.drop(name)
   }

@@ -22,6 +22,8 @@ export interface DocHostEvents {
   stored: { readonly changes: readonly StoredChange[] }
   /** Part of a document was damaged in the store; the rest is loaded. */
   damaged: { readonly name: string }
+  /** Changes were not stored: what was read of documents until now may not be true. */
+  lost: Record<never, never>
 }
 
 /** What a change may touch: documents named beforehand, each to be written inside `document.transact`. */
@@ -55,6 +57,8 @@ export interface DocHost extends Events<DocHostEvents>, AsyncDisposable {
   addProjection<Detail>(projection: Projection<Detail>): Disposable
   /** Resolves when all changes made so far are in the store. */
   flush(): Promise<void>
+  /** Resolves once what these documents hold at this moment is stored. @throws `store.failed` when it was lost. */
+  settled(names: readonly string[]): Promise<void>
   /** Flush, store heads; the store itself stays open. */
   close(): Promise<void>
 }
@@ -87,7 +91,10 @@ class PipelinedDocHost implements DocHost {
     this.events = createEmitter<DocHostEvents>(env.log)
     const pipeline = new WritePipeline(store, {
       fold: (names, isQueued) => this.cache.fold(names, isQueued),
-      lost: (name) => this.cache.lose(name),
+      lost: (name) => {
+        this.cache.lose(name)
+        this.events.emit('lost', {})
+      },
       stored: (changes) => this.events.emit('stored', { changes }),
     })
     this.pipeline = pipeline
@@ -107,7 +114,10 @@ class PipelinedDocHost implements DocHost {
     this.cache = new DocCache(env, store, heads, { owner, bounds: options })
     this.subscriptions = [
       // What the store did not take is not true: every document is read again
-      store.on('failed', () => this.cache.forget()),
+      store.on('failed', () => {
+        this.cache.forget()
+        this.events.emit('lost', {})
+      }),
       store.on('reopened', () => this.cache.forget()),
       store.on('identified', ({ identity }) => this.cache.setIdentity(identity.clientId)),
     ]
@@ -209,6 +219,11 @@ class PipelinedDocHost implements DocHost {
 
   flush(): Promise<void> {
     return this.pipeline.flush()
+  }
+
+  settled(names: readonly string[]): Promise<void> {
+    const isStored = names.every((name) => !this.pipeline.isUnstored(name))
+    return isStored ? Promise.resolve() : this.pipeline.enqueue([], [])
   }
 
   async close(): Promise<void> {

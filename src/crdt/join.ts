@@ -91,8 +91,8 @@ function toVersion(record: TreeRecord): DataVersion {
     const candidate = { writer, lamport }
     if (stamp === undefined || compareStamps(candidate, stamp) > 0) stamp = candidate
   }
-  const { kind, hash, sizeBytes, mtimeNs, mode, target, base, versions } = record
-  const data = { kind, hash, sizeBytes, mtimeNs, mode, target, base }
+  const { kind, hash, sizeBytes, mtimeNs, mode, target, base, attributes, versions } = record
+  const data = { kind, hash, sizeBytes, mtimeNs, mode, target, base, attributes }
   return { ...data, versions, stamp: stamp ?? record, sides: sidesOf(record) }
 }
 

@@ -2,7 +2,6 @@
  * The synced tree of a device: one row per path, what disk and document last agreed on. It is the merge base, so a row
  * is written in the batch that records the change it stands for. Rows, `<s>` the space id:
  *   `p!<s>!/<directory>//<name>`   the row, fields joined by NUL; the top directory is empty: `p!<s>!//<name>`
- *   `b!<s>!<node>/<path>`          paths of a node; one whose row names another node is stale and skipped
  * A directory's children and its whole subtree are each one range of keys.
  */
 import type { SpaceId } from '../base/ids.ts'
@@ -10,6 +9,7 @@ import type { RowChange } from './database.ts'
 import { withPrefix } from './database.ts'
 import { isNodeId, type NodeId } from './node-id.ts'
 import type { Store } from './store.ts'
+import { unseenKeys } from './unseen.ts'
 import { formatVector, parseVector, type VersionVector } from './version-vector.ts'
 
 /**
@@ -36,7 +36,29 @@ export interface IndexRow {
   readonly target?: string | undefined
   /** Path on disk where it differs from `path`; flag alias. */
   readonly diskPath?: string | undefined
+  /** Extended attributes of a file, as told (file-attributes.ts), and what the disk has instead, '' for none. */
+  readonly attributes?: string | undefined
+  readonly heldAttributes?: string | undefined
   readonly flags: ReadonlySet<IndexFlag>
+}
+
+/** What of a row says whether the disk still has what it had. */
+export interface RowOutline {
+  readonly directory: string
+  readonly name: string
+  /** As the disk spells it. */
+  readonly diskName: string
+  readonly kind: 'file' | 'dir' | 'link'
+  readonly nodeId: string
+  readonly hash: string
+  readonly sizeBytes: number
+  readonly dev: string
+  readonly ino: string
+  /** Size in base 36, times of modification and change, inode and device, NUL between them. */
+  readonly signature: string
+  readonly isSynced: boolean
+  /** Synced, and not to be looked at again for itself. */
+  readonly isPlain: boolean
 }
 
 export type IndexChange =
@@ -50,8 +72,8 @@ export interface LocalIndex {
   children(directory: string): Promise<readonly IndexRow[]>
   /** Everything below a directory (the whole index for the top, ''); a directory's children come together. */
   iterate(directory?: string): AsyncIterable<IndexRow>
-  /** Rows that stand for a node: several while it has conflict copies. */
-  byNode(nodeId: NodeId): Promise<readonly IndexRow[]>
+  /** All rows at little cost, a directory's children together. */
+  outlines(): AsyncIterable<RowOutline>
   /** One atomic batch of rows alone; rows that belong to a tree change go into `SpaceTree.commit`. */
   write(changes: readonly IndexChange[]): Promise<void>
   /** The store rows of these changes, for the batch of another owner. @param onBefore is told what stood at each place. */
@@ -81,7 +103,6 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
   }
   const pathOf = (key: string): string =>
     key.slice(`p!${space}!/`.length).replace(/^\//, '').replace('//', '/')
-  const nodeKey = (nodeId: NodeId, path: string): string => `b!${space}!${nodeId}/${path}`
   const getMany: LocalIndex['getMany'] = async (paths) => {
     const values = await store.getMany(paths.map(pathKey))
     return values.map((value, index) =>
@@ -101,18 +122,12 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
     const out: RowChange[] = []
     for (const [index, change] of changes.entries()) {
       const old = before[index]
-      const nodeId = change.kind === 'put' ? change.row.nodeId : undefined
-      if (old !== undefined && old.nodeId !== nodeId)
-        out.push({ type: 'del', key: nodeKey(old.nodeId, old.path) })
       if (change.kind === 'delete') {
         if (old !== undefined) out.push({ type: 'del', key: pathKey(change.path) })
         continue
       }
       const { row } = change
       out.push({ type: 'put', key: pathKey(row.path), value: encodeRow(row) })
-      if (old?.nodeId !== row.nodeId) {
-        out.push({ type: 'put', key: nodeKey(row.nodeId, row.path), value: new Uint8Array() })
-      }
     }
     return out
   }
@@ -126,11 +141,13 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
       return out
     },
     iterate: (directory = '') => scan(directory === '' ? `p!${space}!/` : `p!${space}!/${directory}/`),
-    async byNode(nodeId) {
-      const paths: string[] = []
-      const prefix = nodeKey(nodeId, '')
-      for await (const key of store.keys(withPrefix(prefix))) paths.push(key.slice(prefix.length))
-      return (await getMany(paths)).filter((row) => row !== undefined).filter((row) => row.nodeId === nodeId)
+    async *outlines() {
+      const prefixLength = `p!${space}!/`.length
+      for await (const [key, value] of store.scan(withPrefix(`p!${space}!/`))) {
+        const split = key.indexOf('//', prefixLength)
+        const outline = outlineOf(key.slice(prefixLength, split), key.slice(split + 2), value)
+        if (outline !== undefined) yield outline
+      }
     },
     async write(changes) {
       await store.write(await storeRows(changes))
@@ -139,11 +156,43 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
   }
 }
 
+/** Cut out of the text of a row: decoding every field costs three times as much. */
+function outlineOf(directory: string, name: string, bytes: Uint8Array): RowOutline | undefined {
+  const text = decoder.decode(bytes)
+  const ends: number[] = []
+  for (let at = text.indexOf('\0'); at >= 0; at = text.indexOf('\0', at + 1)) ends.push(at)
+  ends.push(text.length)
+  const field = (index: number): string => text.slice((ends[index - 1] ?? -1) + 1, ends[index])
+  const head = field(0)
+  const kind = (['file', 'dir', 'link'] as const).find((one) => kindLetters[one] === head.charAt(0))
+  if (kind === undefined || ends.length < 12) return undefined
+  const diskName = field(11)
+  return {
+    directory,
+    name,
+    diskName: diskName === '' ? name : diskName,
+    kind,
+    nodeId: field(1),
+    hash: field(3),
+    sizeBytes: Number.parseInt(field(4), 36),
+    ino: field(7),
+    dev: field(8),
+    signature: text.slice((ends[3] ?? 0) + 1, ends[8]),
+    isSynced: head.charAt(1) === 's',
+    isPlain: head.slice(1) === 's' || head.slice(1) === 'sa',
+  }
+}
+
 /** Forgets what is known of the disk: all of it is compared anew with the documents, and nothing counts as deleted. */
 export async function forgetLocalIndex(store: Store, space: SpaceId): Promise<void> {
-  for (const family of ['p', 'b']) {
+  const families = [
+    store.keys(withPrefix(`p!${space}!`)),
+    store.keys(withPrefix(`b!${space}!`)),
+    unseenKeys(store, space),
+  ]
+  for (const keys of families) {
     let doomed: RowChange[] = []
-    for await (const key of store.keys(withPrefix(`${family}!${space}!`))) {
+    for await (const key of keys) {
       doomed.push({ type: 'del', key })
       if (doomed.length < forgottenAtOnce) continue
       await store.write(doomed)
@@ -169,6 +218,8 @@ function encodeRow(row: IndexRow): Uint8Array {
     row.target ?? '',
     row.diskPath ?? '',
   ]
+  if (row.attributes !== undefined || row.heldAttributes !== undefined)
+    fields.push(row.attributes ?? '', row.heldAttributes === undefined ? '' : `=${row.heldAttributes}`)
   return encoder.encode(fields.join('\0'))
 }
 
@@ -178,6 +229,7 @@ function decodeRow(path: string, bytes: Uint8Array): IndexRow | undefined {
     .decode(bytes)
     .split('\0')
   const [mtime = '0', ctime = '0', ino = '0', dev = '0', mode = '0', target = '', diskPath = ''] = rest
+  const [attributes = '', held = ''] = rest.slice(7)
   const kind = (['file', 'dir', 'link'] as const).find((one) => kindLetters[one] === head.charAt(0))
   const vector = parseVector(versions)
   if (kind === undefined || vector === undefined || !isNodeId(nodeId)) return undefined
@@ -195,6 +247,8 @@ function decodeRow(path: string, bytes: Uint8Array): IndexRow | undefined {
     mode: Number.parseInt(mode, 36),
     target: target === '' ? undefined : target,
     diskPath: diskPath === '' ? undefined : diskPath,
+    attributes: attributes === '' ? undefined : attributes,
+    heldAttributes: held === '' ? undefined : held.slice(1),
     flags: new Set(flagLetters.filter(([, letter]) => head.includes(letter, 1)).map(([flag]) => flag)),
   }
 }

@@ -58,5 +58,13 @@ export function writerOf(device: DeviceId, incarnation: string): Writer {
   return `${device.slice(0, 8)}${incarnation}` as Writer
 }
 
+/** Another name of the same device for one event (event-writer.ts): unlike those of all its other events. */
+export function aliasOf(writer: Writer, lamport: number): Writer {
+  const hash = sha256(new TextEncoder().encode(`skein alias 1|${writer}|${lamport}`))
+  const part = [...hash.subarray(0, 6)].map((byte) => (byte % 36).toString(36)).join('')
+  // because: 8 + 6 characters of the id alphabet
+  return `${writer.slice(0, 8)}${part}` as Writer
+}
+
 /** What of a writer stands in the names of conflict copies: six characters of its device id. */
 export const deviceShort = (writer: Writer): string => writer.slice(0, 6)

@@ -5,11 +5,13 @@
  *   fields = writer | lamport | place | versions | hash | size | mtime | mode | base | target | name *( | extension )
  * id and parent are node ids (16 characters). Numbers are base 36, mtime hexadecimal nanoseconds, "" stands for none;
  * place is `lamport@writer`, "" for the record's own; versions is a version vector, "" for {writer: lamport}; "%" and "|"
- * in target and name are written %25 and %7C. The first extension is what a merged version was made from, or empty
- * (merge-sides.ts); extensions of later versions travel along verbatim. Records of other
- * versions are kept where they are and left alone. About 130 bytes each: there may be millions.
+ * in target and name are written %25 and %7C. The first extension is what a merged version was made from (merge-sides.ts),
+ * the second one extended attributes (file-attributes.ts), each empty or left out for none; extensions of later versions
+ * travel along verbatim. Records of other versions are kept where they are and left alone. About 130 bytes each: there may
+ * be millions.
  */
 import { limits } from '../base/limits.ts'
+import { attributesOf } from './file-attributes.ts'
 import { isNodeId, isWriter, rootNodeId, type NodeId, type Writer } from './node-id.ts'
 import { formatVector, lamportMax, parseBase36, parseVector, type VersionVector } from './version-vector.ts'
 
@@ -34,6 +36,8 @@ export interface NodeData {
   readonly target?: string | undefined
   /** Hash of the content that this one was edited from: the merge base. */
   readonly base?: string | undefined
+  /** Extended attributes of a file (file-attributes.ts); undefined for none. */
+  readonly attributes?: string | undefined
 }
 
 export interface TreeRecord extends NodeData, Stamp {
@@ -62,6 +66,8 @@ const letterOf: Readonly<Record<NodeKind, string>> = {
   tombstone: 't',
   unknown: '?',
 }
+/** Of a record, before and after 1970: the year 2554. */
+export const mtimeMaxNs = 0xffff_ffff_ffff_ffffn
 const hashPattern = /^[A-Za-z0-9_-]{43}$/
 const linkTargetBytes = 1024
 
@@ -109,7 +115,7 @@ export function nameProblem(name: string): string | undefined {
   if (name === '' || name === '.' || name === '..') return 'empty or a dot name'
   if (/[/\0]/.test(name)) return 'a slash or NUL in the name'
   if (!name.isWellFormed()) return 'not Unicode'
-  if (name.length > limits.pathNameBytes || utf8Bytes(name) > limits.pathNameBytes) return 'name too long'
+  if (!fits(name, limits.pathNameBytes)) return 'name too long'
   if (name.normalize('NFC') !== name) return 'name not in NFC'
   return undefined
 }
@@ -121,7 +127,7 @@ export function compareStamps(a: Stamp, b: Stamp): number {
 }
 
 function parse(text: string): TreeRecord {
-  must(text.length <= limits.treeRecordBytes && utf8Bytes(text) <= limits.treeRecordBytes, 'too long')
+  must(fits(text, limits.treeRecordBytes), 'too long')
   must(text.startsWith('1'), 'unknown version')
   const parts = text.split('|')
   must(parts.length >= 12, 'too few fields')
@@ -145,6 +151,7 @@ function parse(text: string): TreeRecord {
     'versions from the future',
   )
   const kind = letters[letter] ?? 'unknown'
+  const extension = parts.length > 12 ? `|${parts.slice(12).join('|')}` : ''
   const data: NodeData = {
     kind,
     hash: hash === '' ? undefined : hashText(hash),
@@ -153,6 +160,7 @@ function parse(text: string): TreeRecord {
     mode: mode === '' ? undefined : number(mode, 0o7777, 'mode'),
     base: base === '' ? undefined : hashText(base),
     target: target === '' ? undefined : unescapeField(target),
+    attributes: parts.length > 13 && kind === 'file' ? attributesOf(extension) : undefined,
   }
   must(kind !== 'file' || (data.hash !== undefined && data.sizeBytes !== undefined), 'a file without content')
   must(
@@ -173,7 +181,7 @@ function parse(text: string): TreeRecord {
     place: place === '' ? { lamport, writer } : stamp(place, lamport),
     versions: vector,
     kindLetter: letter,
-    extension: parts.length > 12 ? `|${parts.slice(12).join('|')}` : '',
+    extension,
   }
 }
 
@@ -207,9 +215,7 @@ function nanoseconds(text: string): bigint {
 }
 
 export function isLinkTarget(target: string): boolean {
-  return (
-    target !== '' && !target.includes('\0') && target.isWellFormed() && utf8Bytes(target) <= linkTargetBytes
-  )
+  return target !== '' && !target.includes('\0') && target.isWellFormed() && fits(target, linkTargetBytes)
 }
 
 const escapeField = (text: string): string => text.replaceAll('%', '%25').replaceAll('|', '%7C')
@@ -222,6 +228,6 @@ function unescapeField(text: string): string {
 
 const encoder = new TextEncoder()
 
-function utf8Bytes(text: string): number {
-  return text.length * 3 <= limits.pathNameBytes ? text.length : encoder.encode(text).byteLength
-}
+/** Whether it takes so many bytes as UTF-8 at most. A UTF-16 unit takes three at most: mostly there is nothing to count. */
+const fits = (text: string, maxBytes: number): boolean =>
+  text.length * 3 <= maxBytes || (text.length <= maxBytes && encoder.encode(text).byteLength <= maxBytes)

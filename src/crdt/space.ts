@@ -19,7 +19,7 @@ import {
   type IndexRow,
   type LocalIndex,
 } from './local-index.ts'
-import { newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
+import { isNodeId, newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
 import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
 import { shardCount, shardName, type LiveRecord } from './shard.ts'
 import {
@@ -74,6 +74,10 @@ export interface SpaceTree extends Events<SpaceEvents>, Disposable {
   newIds(count: number): readonly NodeId[]
   /** Derives all rows again from the records. */
   rebuild(): Promise<void>
+  /** Directories that changed since the folder settled as `token`; undefined when it never did. */
+  unseen(token: string): readonly NodeId[] | undefined
+  /** What the document shows now is on the disk, as far as a folder of this kind puts it there. @throws `store.failed`. */
+  settle(token: string): Promise<void>
 }
 
 export interface SpaceOptions {
@@ -172,8 +176,10 @@ class HostedSpace implements SpaceTree {
     for (;;) {
       const missing = new Set<string>()
       let results: readonly ChangeResult[] = []
-      const follow = async (): Promise<readonly RowChange[]> =>
-        await this.index.storeRows(typeof indexRows === 'function' ? indexRows(results) : indexRows, onBefore)
+      const follow = async (): Promise<readonly RowChange[]> => {
+        const changed = typeof indexRows === 'function' ? indexRows(results) : indexRows
+        return [...(await this.index.storeRows(changed, onBefore)), ...this.unseenRows(changes, changed)]
+      }
       const work = (): void => {
         const draft = new ShardDraft(this, names, missing)
         results = changes.map((change, index) => applyChange(draft, change, twins[index] ?? []))
@@ -203,6 +209,21 @@ class HostedSpace implements SpaceTree {
     await store.write([{ type: 'put', key: rows.versionKey(this.id), value }])
   }
 
+  unseen(token: string): readonly NodeId[] | undefined {
+    return this.tree.unseen.since(token)
+  }
+
+  async settle(token: string): Promise<void> {
+    const { unseen } = this.tree
+    if (unseen.isSettled(token)) return
+    const rows = unseen.settle(token)
+    await this.host.transact(
+      [],
+      () => undefined,
+      () => Promise.resolve(rows()),
+    )
+  }
+
   /** Living records of a node; its shard must be in memory. For drafts. */
   recordsOf(id: NodeId): readonly LiveRecord[] {
     return this.tree.recordsOf(shardName(this.id, id), id)
@@ -219,6 +240,17 @@ class HostedSpace implements SpaceTree {
 
   tick(): number {
     return this.host.store.tick()
+  }
+
+  /** A place whose row goes may have to be filled again; one that is made without a row is to be filled. */
+  private unseenRows(changes: readonly TreeChange[], indexed: readonly IndexChange[]): readonly RowChange[] {
+    const put = new Set(indexed.map((change) => (change.kind === 'put' ? change.row.path : '')))
+    const gone = indexed.map((change) => (change.kind === 'delete' ? change.path : ''))
+    const ids = gone.map((path) => path.slice(0, Math.max(0, path.lastIndexOf('/'))))
+    for (const change of changes)
+      if (change.kind === 'create' && !put.has(`${change.parent}/${change.name}`)) ids.push(change.parent)
+    const known = ids.filter(isNodeId)
+    return known.length === 0 ? [] : this.tree.unseen.rows(known)
   }
 
   /** Nodes that a change must take along because they are shown as one with its node. */
@@ -259,6 +291,7 @@ class HostedSpace implements SpaceTree {
   private async startAnew(): Promise<void> {
     const { store } = this.host
     await forgetLocalIndex(store, this.id)
+    await this.tree.unseen.open()
     const damaged = new Set<string>()
     using _watch = this.host.on('damaged', ({ name }) => void damaged.add(name))
     await this.host.read(this.shardNames(), () => undefined)

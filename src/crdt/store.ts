@@ -11,7 +11,7 @@ import { errorFields } from '../base/log.ts'
 import { createScope } from '../base/scope.ts'
 import { sleep } from '../base/clock.ts'
 import type { Database, KeyRange, RowChange } from './database.ts'
-import { openRow, sealRow } from './sealed-row.ts'
+import { openRow, sealRow, sealRows } from './sealed-row.ts'
 import * as identities from './store-identity.ts'
 import type { Witness } from './witness.ts'
 
@@ -173,9 +173,7 @@ class LevelStore implements Store {
     changes: readonly RowChange[],
     { isDurable = false }: { readonly isDurable?: boolean } = {},
   ): Promise<void> {
-    const sealed = changes.map((change) =>
-      change.type === 'del' ? change : { ...change, value: sealRow(change.key, change.value) },
-    )
+    const sealed = sealRows(changes)
     const lamport = this.lamport
     if (lamport !== this.storedLamport) sealed.push(textRow(lamportKey, String(lamport)))
     if (sealed.length === 0) return

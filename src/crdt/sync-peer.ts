@@ -195,9 +195,15 @@ export class SyncPeer {
   }
 
   private async answerFrames(name: string, stateVector: Uint8Array): Promise<Iterable<Uint8Array>> {
-    const message = await this.parts.host.read([name], (document) =>
-      encoding.encode((encoder) => syncProtocol.writeSyncStep2(encoder, document(name), stateVector)),
-    )
+    const { host } = this.parts
+    const { message, stored } = await host.read([name], (document) => ({
+      message: encoding.encode((encoder) =>
+        syncProtocol.writeSyncStep2(encoder, document(name), stateVector),
+      ),
+      // Of ours nothing is sent before it is stored: after a kill the same clocks would be given out again
+      stored: host.settled([name]),
+    }))
+    await stored
     return frames.encodeDocument(name, message)
   }
 

@@ -4,6 +4,8 @@
  * meanwhile stays beside it.
  */
 import { SkeinError } from '../base/errors.ts'
+import { eventWriter } from './event-writer.ts'
+import { withAttributes } from './file-attributes.ts'
 import { contentKey, joinRecords, type DataVersion, type TreeNode } from './join.ts'
 import { formatSides, type MergedSide, withSides } from './merge-sides.ts'
 import { splitNodeId, type NodeId, type Writer } from './node-id.ts'
@@ -103,6 +105,8 @@ type Of<K extends TreeChange['kind']> = Extract<TreeChange, { kind: K }>
 interface Inherited {
   readonly node: TreeNode
   readonly versions: VersionVector
+  /** Of what stays beside the new record. */
+  readonly beside: TreeNode | undefined
   readonly extension: string
 }
 
@@ -123,6 +127,7 @@ function edit(draft: Draft, change: Of<'edit'>, twins: readonly NodeId[]): Chang
   const inherited: Inherited = {
     node,
     versions: observed,
+    beside: joinRecords(draft.live(change.nodeId).map(({ record }) => record)),
     extension: withSides(replaced?.record.extension ?? '', undefined),
   }
   return { nodeId: change.nodeId, versions: push(draft, change, change.data, inherited) }
@@ -321,8 +326,9 @@ function push(
 ): VersionVector {
   const lamport = draft.tick()
   const stamp = { lamport, writer: draft.writer }
-  const versions = advanceVector(inherited?.versions ?? new Map(), draft.writer, lamport)
-  const { node } = inherited ?? {}
+  const { node, beside, versions: observed = new Map() } = inherited ?? {}
+  const writer = eventWriter(draft.writer, { versions: beside?.versions ?? [], observed, lamport })
+  const versions = advanceVector(observed, writer, lamport)
   const spot = node ?? { id: place.nodeId, parent: place.parent, name: place.name }
   const extension = inherited?.extension ?? ''
   draft.add(build(spot, data, { stamp, place: node?.place ?? stamp, versions, extension }))
@@ -342,7 +348,7 @@ function build(
   data: NodeData,
   parts: RecordParts,
 ): TreeRecord {
-  const { kind, hash, sizeBytes, mtimeNs, mode, target, base } = data
+  const { kind, hash, sizeBytes, mtimeNs, mode, target, base, attributes } = data
   const record: TreeRecord = {
     kind,
     hash,
@@ -351,6 +357,7 @@ function build(
     mode,
     target,
     base,
+    attributes,
     id: spot.id,
     parent: spot.parent,
     name: spot.name,
@@ -358,7 +365,7 @@ function build(
     place: parts.place,
     versions: parts.versions,
     kindLetter: parts.letter ?? records.kindLetter(kind),
-    extension: parts.extension,
+    extension: kind === 'unknown' ? parts.extension : withAttributes(parts.extension, attributes),
   }
   const parsed = records.parseRecord(records.formatRecord(record))
   if (!parsed.ok) {

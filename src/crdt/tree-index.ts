@@ -16,6 +16,7 @@ import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
 import type { Store } from './store.ts'
 import * as rows from './tree-rows.ts'
 import { createTreeView, type NodeSource, type TreeView } from './tree-view.ts'
+import { Unseen } from './unseen.ts'
 import { isDirectory } from './view.ts'
 
 /** What a batch changed in the tree. */
@@ -48,6 +49,7 @@ const isPlace = (node: TreeNode | undefined): boolean =>
 
 export class TreeIndex implements Projection<ShardDetail> {
   readonly view: TreeView
+  readonly unseen: Unseen
   private readonly store: Store
   private readonly space: SpaceId
   private readonly onDirt: (dirt: TreeDirt) => void
@@ -70,6 +72,7 @@ export class TreeIndex implements Projection<ShardDetail> {
     this.space = space
     this.onDirt = onDirt
     this.prefix = `t/${space}/`
+    this.unseen = new Unseen(store, space)
     this.source = this.remembering(rows.createRowSource(store, space, this.markers))
     this.view = createTreeView(this.source)
   }
@@ -81,6 +84,7 @@ export class TreeIndex implements Projection<ShardDetail> {
     this.markers.missing = await rows.readMarkers(this.store, this.space, 'o')
     this.markers.detached = await rows.readMarkers(this.store, this.space, 'y')
     this.markers.hasTombstones = await rows.hasTombstoneRows(this.store, this.space)
+    await this.unseen.open()
     this.known = new Map()
     return true
   }
@@ -177,6 +181,8 @@ export class TreeIndex implements Projection<ShardDetail> {
     )
     const isPlain = isNew && !hasRevived && !hasArrived && detachedRows.length === 0
     this.waiting = { nodes: ids, directories: [...dirty], onlyFiles, isPlain }
+    // What is made new here stands on the disk already, or its folder says so itself
+    if (!isPlain) out.push(...this.unseen.rows(dirty))
     return out
   }
 
@@ -205,6 +211,7 @@ export class TreeIndex implements Projection<ShardDetail> {
   stored(origins: readonly ChangeOrigin[]): void {
     const { waiting } = this
     this.waiting = undefined
+    this.unseen.stored()
     if (waiting === undefined) return
     const { nodes, directories, onlyFiles, isPlain } = waiting
     if (!onlyFiles) this.forgetKnown(nodes)

@@ -121,7 +121,7 @@ export function conflictName(loser: NamedVersion, taken: ReadonlySet<string>): s
 const encoder = new TextEncoder()
 
 /** Shortens the stem, then the extension, until the whole is a possible name. */
-function fitName(stem: string, suffix: string, extension: string): string {
+export function fitName(stem: string, suffix: string, extension: string): string {
   const room = limits.pathNameBytes - suffix.length
   const ending = encoder.encode(extension).byteLength > room / 2 ? '' : extension
   const start = cutBytes(ending === '' ? stem + extension : stem, room - encoder.encode(ending).byteLength)

@@ -121,7 +121,7 @@ export class WritePipeline {
     const isQueued = (name: string): boolean =>
       this.queue.some((work) => work.changes.some((change) => change.name === name))
     for (const row of this.owner.fold(new Set(changes.map(({ name }) => name)), isQueued)) rows.push(row)
-    await this.store.write(rows)
+    if (rows.length > 0) await this.store.write(rows)
     for (const projection of touched) projection.stored(changes.map(({ origin }) => origin))
     if (changes.length > 0) {
       this.owner.stored(changes.map(({ name, update, origin }) => ({ name, update, origin })))

@@ -6,13 +6,22 @@
 import { hasCode, SkeinError } from '../base/errors.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import { isConflictName } from '../crdt/view.ts'
-import { type FileStat, type Filesystem, joinPath, parentOf, sameSignature } from './filesystem.ts'
+import {
+  type FileStat,
+  type Filesystem,
+  type HeldAttributes,
+  joinPath,
+  parentOf,
+  sameSignature,
+} from './filesystem.ts'
 import type { EntryData, RowChange, SyncedRow, TreeEntry } from './folder-tree.ts'
 import { isOther, partsOfVersion, sameContent } from './folder-tree.ts'
+import { isAsItWas, rescueLateWrite, type Written } from './late-write.ts'
 import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
-import { createSmallFiles, type SmallFiles, withThread } from './small-files.ts'
-import { modeFor, stage, type StagedContent } from './stage.ts'
+import { createSmallFiles, type PlacedSmall, type SmallFiles, withThread } from './small-files.ts'
+import { modeFor, stage, type Staged, type StagedContent } from './stage.ts'
+import { heldOf, type ToldAttributes } from './told-attributes.ts'
 import type { KeptAbout, KeptCause, Versions } from './versions.ts'
 
 /** 'changed': somebody was faster, look again. 'blocked': something else stands there. */
@@ -44,7 +53,8 @@ export interface Applier {
    * @returns the outcomes in their order.
    */
   placeNew(files: readonly NewlyPlaced[], signal: AbortSignal): Promise<readonly (Applied | SkeinError)[]>
-  setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied>
+  /** Mode bits and extended attributes, where the content stays. */
+  setDetails(seen: Seen, entry: TreeEntry): Promise<Applied>
   move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied>
   /**
    * Out of a ring of renames: aside under a reserved name in the same directory. `keep` commits the row that says so before
@@ -64,11 +74,12 @@ export interface Applier {
 }
 
 export function rowFor(
-  entry: Pick<TreeEntry, 'nodeId' | 'parentId' | 'name' | 'version'> & EntryData,
+  entry: Pick<TreeEntry, 'nodeId' | 'parentId' | 'name' | 'version'> & EntryData & ToldAttributes,
   diskName: string,
   stat: FileStat,
 ): SyncedRow {
-  const { nodeId, parentId, name, version, kind, hash, executable, target } = entry
+  const { nodeId, parentId, name, version, kind, hash, executable, target, attributes, heldAttributes } =
+    entry
   const { dev, ino, mtimeNs, ctimeNs, size } = stat
   return {
     nodeId,
@@ -81,6 +92,8 @@ export function rowFor(
     size,
     executable,
     target,
+    attributes,
+    heldAttributes,
     dev,
     ino,
     mtimeNs,
@@ -139,22 +152,23 @@ class DiskApplier implements Applier {
   async placeFile(seen: Seen, entry: TreeEntry, content: StagedContent, isNoted = false): Promise<Applied> {
     const { filesystem } = this
     const isLate = isNoted && isNewAt(seen)
-    const stagedPath = await stage(filesystem, entry, seen.stat, content)
+    const staged = await stage(filesystem, entry, seen.stat, content)
     // On the disk before it has its name, and before a person's bytes go; of many that are new all together follow
-    if (!isLate) await filesystem.syncAll([stagedPath], [])
-    const applied = await this.placeStaged(seen, entry, stagedPath)
-    if (typeof applied !== 'object' && content instanceof Uint8Array) await filesystem.unlink(stagedPath)
+    if (!isLate) await filesystem.syncAll([staged.path], [])
+    const applied = await this.placeStaged(seen, entry, staged)
+    if (typeof applied !== 'object' && content instanceof Uint8Array) await filesystem.unlink(staged.path)
     else if (isLate) this.fresh.add(pathOfSeen(seen))
     return applied
   }
 
-  private async placeStaged(seen: Seen, entry: TreeEntry, stagedPath: string): Promise<Applied> {
+  private async placeStaged(seen: Seen, entry: TreeEntry, staged: Staged): Promise<Applied> {
     const { filesystem, versions } = this
     const path = pathOfSeen(seen)
+    const placed = (): Promise<Applied> => this.placed(seen, entry, entry, staged.attributes)
     if (seen.row === undefined || seen.stat === undefined) {
       // The kernel refuses if anything came to stand here meanwhile
-      if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
-      return this.placed(seen, entry)
+      if (!(await filesystem.renameIf(staged.path, path, undefined))) return 'blocked'
+      return placed()
     }
     const expected = seen.stat
     const cause = isOther(seen.row) ? 'damaged' : 'replaced'
@@ -167,12 +181,12 @@ class DiskApplier implements Applier {
     if (kept === undefined) {
       if ((await versions.keepMoved(path, now, { hash: seen.row.hash, about })) === undefined)
         return 'changed'
-      if (!(await filesystem.renameIf(stagedPath, path, undefined))) return 'blocked'
-      return this.placed(seen, entry)
+      if (!(await filesystem.renameIf(staged.path, path, undefined))) return 'blocked'
+      return placed()
     }
-    if (!(await filesystem.renameIf(stagedPath, path, now))) return 'changed'
+    if (!(await filesystem.renameIf(staged.path, path, now))) return 'changed'
     await rescueLateWrite(filesystem, kept, path, now)
-    return this.placed(seen, entry)
+    return placed()
   }
 
   async placeNew(
@@ -186,20 +200,31 @@ class DiskApplier implements Applier {
       bytes,
       mode: modeFor(0o644, entry.executable),
       mtimeNs: entry.mtimeNs,
+      attributes: entry.attributes ?? '',
     }))
     const placed = await this.small.place(contents, signal)
     return files.map(({ seen, entry }, index) => {
-      const stat = placed[index]
-      if (stat === undefined || stat === 'blocked' || stat instanceof SkeinError) return stat ?? 'changed'
+      const found = placed[index]
+      if (found === undefined || found === 'blocked' || found instanceof SkeinError) return found ?? 'changed'
       this.fresh.add(pathOfSeen(seen))
-      return this.placedAs(seen, entry, { stat, asLeft: entry })
+      return this.placedAs(seen, entry, { ...found, asLeft: entry })
     })
   }
 
-  async setExecutable(seen: Seen, entry: TreeEntry): Promise<Applied> {
-    const mode = modeFor(seen.stat?.mode ?? 0o644, entry.executable)
-    await this.filesystem.setMode(pathOfSeen(seen), mode)
-    return this.placed(seen, entry, seen.stat && { ...seen.stat, mode })
+  async setDetails(seen: Seen, entry: TreeEntry): Promise<Applied> {
+    const { filesystem } = this
+    const { row, stat } = seen
+    const path = pathOfSeen(seen)
+    const now = await filesystem.lstat(path)
+    if (row === undefined || stat === undefined || now === undefined || !sameSignature(now, stat))
+      return 'changed'
+    const mode = filesystem.holdsModes ? modeFor(stat.mode, entry.executable) : stat.mode
+    if (mode !== stat.mode) await filesystem.setMode(path, mode)
+    if (row.attributes === entry.attributes)
+      return this.placed(seen, entry, { ...stat, mode }, row.heldAttributes ?? row.attributes ?? '')
+    const attributes = await filesystem.writeAttributes(path, entry.attributes ?? '')
+    // An access list has mode bits of its own
+    return this.placed(seen, entry, { ...stat, mode: undefined }, attributes)
   }
 
   async move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied> {
@@ -300,19 +325,25 @@ class DiskApplier implements Applier {
     return stat
   }
 
-  private async placed(seen: Seen, entry: TreeEntry, asLeft: Written = entry): Promise<Applied> {
-    return this.placedAs(seen, entry, { stat: await this.statNow(pathOfSeen(seen)), asLeft })
+  private async placed(
+    seen: Seen,
+    entry: TreeEntry,
+    asLeft: Written = entry,
+    attributes?: HeldAttributes,
+  ): Promise<Applied> {
+    return this.placedAs(seen, entry, { stat: await this.statNow(pathOfSeen(seen)), attributes, asLeft })
   }
 
   private placedAs(
     seen: Seen,
     entry: TreeEntry,
-    { stat, asLeft }: { readonly stat: FileStat; readonly asLeft: Written },
+    { stat, attributes, asLeft }: PlacedSmall & { readonly asLeft: Written },
   ): Applied {
     this.touched.add(seen.parentPath)
     const isRacy = entry.kind === 'file' && !isAsItWas(stat, asLeft)
     if (!isRacy) this.remember(pathOfSeen(seen), stat)
-    return { rows: [{ kind: 'put', row: { ...rowFor(entry, seen.diskName, stat), isRacy } }] }
+    const held = { ...entry, heldAttributes: heldOf(attributes, entry.attributes) }
+    return { rows: [{ kind: 'put', row: { ...rowFor(held, seen.diskName, stat), isRacy } }] }
   }
 
   private remember(path: string, stat: FileStat): void {
@@ -341,35 +372,11 @@ const aboutRow = (row: SyncedRow | undefined, cause: KeptCause): KeptAbout => ({
   version: row === undefined ? undefined : partsOfVersion(row.version).vector,
 })
 
-type Written = Pick<FileStat, 'size' | 'mtimeNs'> & { readonly mode?: number | undefined }
-
-/** Times are set as fractions of seconds in a double: about half a microsecond exact. */
-const setTimeErrorNs = 2_000n
-
-/** False when somebody wrote to it between our step and the look after it: then the row must not vouch for its content. */
-function isAsItWas(now: FileStat, before: Written): boolean {
-  const differenceNs = now.mtimeNs - before.mtimeNs
-  if (now.size !== before.size || now.mode !== (before.mode ?? now.mode)) return false
-  return differenceNs < setTimeErrorNs && -differenceNs < setTimeErrorNs
-}
-
-/** Somebody wrote through an open handle between the check and the rename: those bytes come back as a file of their own. */
-async function rescueLateWrite(
-  filesystem: Filesystem,
-  kept: string,
-  path: string,
-  before: FileStat,
-): Promise<void> {
-  const after = await filesystem.lstat(kept)
-  if (after === undefined || (after.size === before.size && after.mtimeNs === before.mtimeNs)) return
-  await filesystem.link(kept, `${path} (edited while it was replaced ${after.ino.toString(36)})`)
-}
-
 /** Nothing that is recorded has to give way. */
 export const isNewAt = ({ row, stat }: Seen): boolean => row === undefined || stat === undefined
 
 /** True when a replacement needs no bytes. */
-export const needsOnlyMode = (row: SyncedRow, entry: TreeEntry): boolean =>
+export const needsOnlyDetails = (row: SyncedRow, entry: TreeEntry): boolean =>
   row.kind === 'file' && sameContent(row, entry)
 
 /** True when the staged file still has to be fetched or copied. */

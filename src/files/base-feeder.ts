@@ -36,9 +36,10 @@ const queueMax = 2_000
 const batch = 32
 const busyMs = 50
 const troubleMs = 5_000
-/** About 30 files a second: below half a percent of a core. */
 const walkBatch = 8
+/** Between two batches of the walk: at least this long, and so many times what the last one took, a quarter of a percent of a core. */
 const walkMs = 250
+const walkRestFactor = 400
 const walkUntilBytes = limits.mergeBasesBytes * 0.75
 const walkEveryMs = 24 * 3_600_000
 
@@ -127,12 +128,24 @@ class Feeder implements BaseFeeder {
       )
       for (let at = 0; at < rows.length; at += walkBatch) {
         if (keep.sizeBytes > walkUntilBytes) return
+        const startMs = this.env.clock.monotonicMs()
         const looked = await this.keep(rows.slice(at, at + walkBatch), [])
-        if (looked > 0) await sleep(this.env.clock, walkMs, signal)
+        const tookMs = this.env.clock.monotonicMs() - startMs
+        if (looked > 0) await this.rest(Math.max(walkMs, tookMs * walkRestFactor), signal)
         while (this.parts.isBusy()) await sleep(this.env.clock, busyMs, signal)
         while (this.queue.size > 0) await this.feed()
         signal.throwIfAborted()
       }
+    }
+  }
+
+  /** Between two batches of the walk: what people work on does not wait for its end. */
+  private async rest(restMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.env
+    const untilMs = clock.monotonicMs() + restMs
+    for (let leftMs = restMs; leftMs > 0; leftMs = untilMs - clock.monotonicMs()) {
+      await sleep(clock, Math.min(leftMs, walkMs), signal)
+      while (this.queue.size > 0 && !this.parts.isBusy()) await this.feed()
     }
   }
 

@@ -2,36 +2,32 @@
  * Brings the disk to what the document says, task by task: old things out of the way, directories from the top, files as their
  * contents arrive, directories that were deleted last and from the bottom. One task's failure is that file's problem.
  */
-import { hasCode, SkeinError } from '../base/errors.ts'
+import { hasCode } from '../base/errors.ts'
+import { type Applied, type Applier, needsOnlyDetails } from './apply.ts'
 import {
-  type Applied,
-  type Applier,
-  isNewAt,
-  needsContent,
-  needsOnlyMode,
-  type NewlyPlaced,
-} from './apply.ts'
+  blockedBy,
+  bringFile,
+  bringFresh,
+  type BringPlace,
+  flushEvery,
+  isFresh,
+  type Run,
+} from './bring-files.ts'
 import type { DiskTask } from './disk-task.ts'
 import { joinPath } from './filesystem.ts'
-import { rowKey, type RowChange, type TreeEntry } from './folder-tree.ts'
-import type { PlacedFile, Placing } from './placing.ts'
+import { rowKey, type RowChange } from './folder-tree.ts'
 import { isPutAway, leadsOnTo, putAway, tellBlocked } from './put-away.ts'
 import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
-import type { StagedContent } from './stage.ts'
-import type { Transfers } from './transfers.ts'
+import { isInHeldDirectory, wayInto } from './way-into.ts'
 
-export interface CarryOutPlace extends ScanPlace {
-  readonly placing: Placing
-  /** From so many new files at once on one note stands for the syncs of them all. */
-  readonly noteFrom: number
+export interface CarryOutPlace extends ScanPlace, BringPlace {
   readonly applier: Applier
-  readonly transfers: Transfers
   /** Takes rows that now hold: into the directory map at once, into the index with the next `flush`. */
   record(rows: readonly RowChange[]): void
-  /** Hands the recorded rows over: they go into the index once what was touched on the disk is synced. */
-  flush(): Promise<void>
   /** Flushes and waits until the rows are in the index. */
   settled(): Promise<void>
+  /** Deletions wait for a person, who decides about all of them at once. */
+  holdsDeletions(): boolean
 }
 
 export interface CarriedOut {
@@ -39,6 +35,8 @@ export interface CarriedOut {
   readonly again: readonly string[]
   /** Directories where something stood in the way that may be gone a little later. */
   readonly later: readonly string[]
+  /** Directories that were made: what the document has in them is waited for. */
+  readonly made: readonly string[]
 }
 
 export async function carryOut(
@@ -47,6 +45,7 @@ export async function carryOut(
   signal: AbortSignal,
 ): Promise<CarriedOut> {
   const again = new Set<string>()
+  const later = new Set<string>()
   const flushing = { rows: 0, isHeld: false }
   const run = async (seen: Seen, act: () => Promise<Applied>): Promise<boolean> => {
     const path = pathOfSeen(seen)
@@ -54,6 +53,7 @@ export async function carryOut(
       const applied = await act()
       if (applied === 'changed') again.add(seen.parentId)
       if (applied === 'changed' || applied === 'blocked') return applied === 'changed'
+      for (const id of await unplaced(place, seen, applied.rows)) again.add(id)
       place.record(await withRowsReplaced(place, applied.rows))
       // Somebody may have written to it before it was watched, or the disk keeps whole seconds: only a look can tell
       if (applied.rows.some((change) => change.kind === 'put' && change.row.isRacy)) again.add(seen.parentId)
@@ -66,7 +66,8 @@ export async function carryOut(
     } catch (error) {
       if (hasCode(error, 'cancelled', 'folder.missing')) throw error
       // Somebody was faster: no problem, only a matter of the next look
-      if (hasCode(error, 'not.found', 'file.changed')) again.add(seen.parentId)
+      if (hasCode(error, 'not.found', 'file.changed'))
+        ((await isInHeldDirectory(place, seen)) ? later : again).add(seen.parentId)
       else place.problems.failed(path, error)
       return true
     }
@@ -109,8 +110,29 @@ export async function carryOut(
   }
   await place.flush()
   // Where the disk takes two names for one that lasts until somebody renames one of them
-  const isLasting = place.filesystem.foldsNames
-  return { again: [...again], later: isLasting ? [] : blocked.map(({ seen }) => seen.parentId) }
+  if (!place.filesystem.foldsNames) for (const { seen } of blocked) later.add(seen.parentId)
+  return { again: [...again], later: [...later], made: wanted.flatMap((task) => madeBy(place, task)) }
+}
+
+/**
+ * What stood in a place until now has no row there any more, and was perhaps waited for to come from there to where the
+ * document has it. @returns the directories to look into for it.
+ */
+async function unplaced(
+  { tree }: CarryOutPlace,
+  seen: Seen,
+  rows: readonly RowChange[],
+): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const change of rows) {
+    if (change.kind !== 'put') continue
+    const { parentId, name, nodeId } = change.row
+    const isHere = parentId === seen.parentId && name === seen.name
+    const before = isHere ? seen.row : await tree.row(parentId, name)
+    if (before === undefined || before.nodeId === nodeId) continue
+    for (const entry of await tree.entries(before.nodeId)) found.push(entry.parentId)
+  }
+  return found
 }
 
 /** A directory that vanished from the very place that something else came to takes the rows of what was in it along. */
@@ -148,13 +170,15 @@ async function withRowsBelow({ tree, directories }: CarryOutPlace, applied: Appl
   return { rows }
 }
 
+/** A directory that the task was to make, if it stands now. */
+function madeBy({ directories }: CarryOutPlace, { action }: DiskTask): readonly string[] {
+  if (action.kind !== 'materialise' || action.entry.kind !== 'directory') return []
+  const { nodeId } = action.entry
+  return directories.pathOf(nodeId) === undefined ? [] : [nodeId]
+}
+
 const targetOf = ({ action }: DiskTask): string =>
   action.kind === 'move' ? rowKey(action.entry.parentId, action.entry.name) : ''
-
-/** Tasks per commit. */
-const flushEvery = 512
-
-type Run = (seen: Seen, act: () => Promise<Applied>) => Promise<boolean>
 
 const byDepth = (tasks: readonly DiskTask[]): readonly DiskTask[] =>
   [...tasks].sort((a, b) => pathOfSeen(b.seen).split('/').length - pathOfSeen(a.seen).split('/').length)
@@ -212,9 +236,19 @@ async function moveOne(
   const toParent = place.directories.pathOf(entry.parentId)
   // Its new parent is not on the disk yet: it comes in this pass or the next
   if (toParent === undefined) {
+    const way = await wayInto(place, entry.parentId, seen)
+    if (way === 'blocked') return false
+    // Others moved it, by other rules, to where this device keeps nothing
+    if (way === 'left-out')
+      return seen.row?.kind !== 'directory' && (await run(seen, () => place.applier.trash(seen)))
     again.add(seen.parentId)
+    if (way === 'itself') await stepAside(place, seen, seen.name, run)
     // ... or it comes to the very place where this stands: that is left to it
-    if (seen.here?.kind === 'directory' && seen.row !== undefined && seen.here.nodeId !== seen.row.nodeId) {
+    else if (
+      seen.here?.kind === 'directory' &&
+      seen.row !== undefined &&
+      seen.here.nodeId !== seen.row.nodeId
+    ) {
       await stepAside(place, seen, `moving ${seen.row.nodeId}`, run)
       for (const id of place.directories.below(seen.row.nodeId)) again.add(id)
     }
@@ -227,108 +261,6 @@ async function moveOne(
   return moved
 }
 
-/** A file whose content is here, for a place where nothing is recorded. */
-function isFresh({ transfers }: CarryOutPlace, { seen, action }: DiskTask): boolean {
-  if (action.kind !== 'materialise' && action.kind !== 'replace') return false
-  const { entry } = action
-  return needsContent(entry) && isNewAt(seen) && transfers.staged(entry.hash) !== undefined
-}
-
-interface Carrying {
-  readonly run: Run
-  /** While it is held nothing is flushed: a note goes with the rows that are flushed next, and must stand for all of them. */
-  readonly flushing: { isHeld: boolean }
-  readonly signal: AbortSignal
-}
-
-/** From this size on a note costs less than to sync a file before it has its name. */
-const noteFromBytes = 1024 * 1024
-
-/** Of many, and of large ones, it is noted what they are to be, once for all of them; small ones are placed many in one step. */
-async function bringFresh(
-  place: CarryOutPlace,
-  tasks: readonly DiskTask[],
-  carrying: Carrying,
-): Promise<void> {
-  const files = tasks.flatMap((task) => freshFile(place, task) ?? [])
-  for (let index = 0; index < files.length; index += flushEvery) {
-    const part = files.slice(index, index + flushEvery)
-    const isNoted = part.length >= place.noteFrom || part.some(({ placed }) => placed.size >= noteFromBytes)
-    await place.flush()
-    carrying.flushing.isHeld = true
-    try {
-      if (isNoted) await place.placing.note(part.map(({ placed }) => placed))
-      await placeFresh(place, part, carrying, isNoted)
-    } finally {
-      carrying.flushing.isHeld = false
-    }
-    await place.flush()
-  }
-}
-
-async function placeFresh(
-  place: CarryOutPlace,
-  files: readonly FreshFile[],
-  { run, signal }: Carrying,
-  isNoted: boolean,
-): Promise<void> {
-  const small = isNoted ? files.filter(isInMemory) : []
-  for (const batch of batchesOf(small)) {
-    const outcomes = await place.applier.placeNew(batch, signal)
-    for (const [index, { seen, placed }] of batch.entries()) {
-      const outcome = outcomes[index] ?? 'changed'
-      if (typeof outcome === 'object' && !(outcome instanceof SkeinError)) place.transfers.used(placed.hash)
-      const act = (): Promise<Applied> =>
-        outcome instanceof SkeinError ? Promise.reject(outcome) : Promise.resolve(outcome)
-      if (!(await run(seen, act))) blockedBy(place, seen)
-    }
-  }
-  for (const file of isNoted ? files.filter((one) => !isInMemory(one)) : files) {
-    const go = async (act: () => Promise<Applied>): Promise<void> => {
-      if (!(await run(file.seen, act))) blockedBy(place, file.seen)
-    }
-    await bringFile(place, file.task, file.entry, go)
-  }
-}
-
-interface FreshFile {
-  readonly task: DiskTask
-  readonly seen: Seen
-  readonly entry: TreeEntry
-  readonly bytes: StagedContent
-  readonly placed: PlacedFile
-}
-
-const isInMemory = (file: FreshFile): file is FreshFile & NewlyPlaced => file.bytes instanceof Uint8Array
-
-function freshFile({ transfers }: CarryOutPlace, task: DiskTask): FreshFile | undefined {
-  const { seen, action } = task
-  if (action.kind !== 'materialise' && action.kind !== 'replace') return undefined
-  const { entry } = action
-  const bytes = needsContent(entry) ? transfers.staged(entry.hash) : undefined
-  if (!needsContent(entry) || bytes === undefined) return undefined
-  const { size, mtimeNs, hash } = entry
-  return { task, seen, entry, bytes, placed: { path: pathOfSeen(seen), size, mtimeNs, hash } }
-}
-
-/** Files and bytes of one step. */
-const batchFiles = 128
-const batchBytes = 4 * 1024 * 1024
-
-function* batchesOf<T extends NewlyPlaced>(files: readonly T[]): Generator<readonly T[]> {
-  let batch: T[] = []
-  let bytes = 0
-  for (const file of files) {
-    batch.push(file)
-    bytes += file.bytes.byteLength
-    if (batch.length < batchFiles && bytes < batchBytes) continue
-    yield batch
-    batch = []
-    bytes = 0
-  }
-  if (batch.length > 0) yield batch
-}
-
 async function bring(place: CarryOutPlace, task: DiskTask, run: Run, again: Set<string>): Promise<void> {
   const { seen, action } = task
   if (action.kind !== 'materialise' && action.kind !== 'replace') return
@@ -339,39 +271,11 @@ async function bring(place: CarryOutPlace, task: DiskTask, run: Run, again: Set<
   if (entry.kind === 'directory') {
     await go(() => place.applier.makeDirectory(seen, entry))
     again.add(entry.nodeId)
+    // What was to move into it may have waited with a word to the person
+    if (place.filesystem.foldsNames && place.directories.pathOf(entry.nodeId) !== undefined)
+      for (const { path } of place.problems.list()) again.add(place.directories.nearestOf(path))
   } else if (entry.kind === 'symlink') await go(() => place.applier.makeSymlink(seen, entry))
-  else if (action.kind === 'replace' && seen.row !== undefined && needsOnlyMode(seen.row, entry))
-    await go(() => place.applier.setExecutable(seen, entry))
+  else if (action.kind === 'replace' && seen.row !== undefined && needsOnlyDetails(seen.row, entry))
+    await go(() => place.applier.setDetails(seen, entry))
   else await bringFile(place, task, entry, go)
-}
-
-/** The content is here already, or will be: then this place is looked at again. */
-export async function bringFile(
-  place: CarryOutPlace,
-  task: DiskTask,
-  entry: TreeEntry,
-  go: (act: () => Promise<Applied>) => Promise<void>,
-): Promise<void> {
-  if (!needsContent(entry)) return
-  const { seen } = task
-  const staged = place.transfers.staged(entry.hash)
-  if (staged === undefined) {
-    place.transfers.want(
-      { parentId: seen.parentId, name: seen.name, nodeId: entry.nodeId, path: pathOfSeen(seen), task },
-      entry.hash,
-      entry.size,
-    )
-    return
-  }
-  place.transfers.used(entry.hash)
-  const isNoted = place.placing.isNoted(pathOfSeen(seen), entry.hash)
-  await go(() => place.applier.placeFile(seen, entry, staged, isNoted))
-}
-
-/** Tells the person that something else stands in its place. */
-export function blockedBy(place: Pick<CarryOutPlace, 'filesystem' | 'problems'>, seen: Seen): void {
-  const fix = place.filesystem.foldsNames
-    ? 'this disk takes two names for one: rename one of them on another device'
-    : 'it is looked at again'
-  place.problems.set(pathOfSeen(seen), { cause: 'something else stands in its place', fix })
 }

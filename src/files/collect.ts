@@ -3,7 +3,15 @@
  * renames told apart from deletions by inode. Nothing is changed here, on no side.
  */
 import { parentOf } from './filesystem.ts'
-import { pathElsewhere, type ScanPlace, pathOfSeen, scanDirectory, type Seen } from './scan.ts'
+import {
+  isAtRest,
+  pathElsewhere,
+  type ScanPlace,
+  pathOfSeen,
+  scanDirectory,
+  type Seen,
+  unlessDenied,
+} from './scan.ts'
 
 export interface LocalMove {
   /** Has the row; gone from the disk. */
@@ -24,6 +32,8 @@ export interface Collected {
   readonly again: readonly string[]
   /** Gone from the disk for so short that they may yet turn up as a rename: nothing is decided. */
   readonly held: readonly Seen[]
+  /** New directories that were not looked into yet: there is much that is new already. */
+  readonly unread: readonly string[]
   /** Dirty directories that were not there: should they come back, what changed in them is still to be found. */
   readonly gone: readonly string[]
 }
@@ -37,15 +47,19 @@ export interface CollectOptions {
   readonly all: boolean
   /** Whether a vanished place has been gone for long enough to be called deleted. */
   isGoneForGood(seen: Seen): boolean
+  /** What is left for later. */
+  isLeft?(seen: Seen): boolean
   /** Called between directories, so that a long walk lets others run. */
   breathe(): Promise<void>
 }
 
 /** Directories read at once: a look at one waits for the store several times, and the store answers many as fast as one. */
 const scansAtOnce = 16
+/** New places of one round: enough to work on, few enough to hold in memory. */
+const newAtOnce = 16_384
 
 export async function collect(place: ScanPlace, options: CollectOptions): Promise<Collected> {
-  const state = createState(place)
+  const state = createState(place, options)
   const waiting = options.all ? [place.tree.rootId] : [...options.dirty]
   while (waiting.length > 0) {
     await options.breathe()
@@ -53,7 +67,7 @@ export async function collect(place: ScanPlace, options: CollectOptions): Promis
     for (const { further, found } of await Promise.all([...ids].map((id) => scanKnown(place, state, id)))) {
       for (const id of further) waiting.push(id)
       for (const seen of found) {
-        state.take(seen)
+        if (!place.part.isWhole || !isAtRest(seen)) state.take(seen)
         if (options.all && seen.row?.kind === 'directory' && seen.stat?.kind === 'directory')
           waiting.push(seen.row.nodeId)
       }
@@ -82,8 +96,11 @@ async function scanKnown(place: ScanPlace, state: State, id: string): Promise<Sc
   if (state.scanned.has(id)) return { found: [], further: [] }
   const parents = [place.directories.parentOfLeftover(id), parentOfUnselected(place, id, path)]
   const further = parents.filter((parent) => parent !== undefined)
-  const stat = await place.filesystem.lstat(path)
-  if (stat?.kind === 'directory') {
+  const looked = await unlessDenied(place, `${path}/`, async () => ({
+    stat: await place.filesystem.lstat(path),
+  }))
+  if (looked === undefined) return { found: [], further }
+  if (looked.stat?.kind === 'directory') {
     state.scanned.add(id)
     return { found: await scanDirectory(place, id, path), further }
   }
@@ -104,7 +121,7 @@ function parentOfUnselected({ part, directories }: ScanPlace, id: string, path: 
 
 type State = ReturnType<typeof createState>
 
-function createState(place: ScanPlace) {
+function createState(place: ScanPlace, { isLeft }: Pick<CollectOptions, 'isLeft'>) {
   const scanned = new Set<string>()
   const steady: Seen[] = []
   const vanished = new Map<string, Seen>()
@@ -114,7 +131,9 @@ function createState(place: ScanPlace) {
   const again: string[] = []
   const held: Seen[] = []
   const gone: string[] = []
+  const unread: string[] = []
   const take = (seen: Seen): void => {
+    if (isLeft?.(seen) === true) return
     if (seen.row !== undefined && seen.stat === undefined) vanished.set(pathOfSeen(seen), seen)
     else if (seen.row === undefined && seen.stat !== undefined) appeared.set(pathOfSeen(seen), seen)
     else steady.push(seen)
@@ -159,8 +178,9 @@ function createState(place: ScanPlace) {
     again,
     held,
     gone,
+    unread,
   })
-  return { scanned, steady, vanished, appeared, newIds, held, gone, again, take, pair, result }
+  return { scanned, steady, vanished, appeared, newIds, held, gone, unread, again, take, pair, result }
 }
 
 const depthOf = (seen: Seen): number => pathOfSeen(seen).split('/').length
@@ -171,6 +191,8 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
   const goneInodes = new Set(
     [...state.vanished.values()].flatMap(({ row }) => (row?.kind === 'directory' ? [inodeOf(row)] : [])),
   )
+  // Where something vanished it may be among what is new, however much that is
+  const isMuch = (): boolean => state.vanished.size === 0 && state.appeared.size > newAtOnce
   const scan = async (seen: Seen): Promise<readonly Seen[]> => {
     const path = pathOfSeen(seen)
     if (seen.stat === undefined || state.newIds.has(path)) return []
@@ -179,6 +201,10 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
     const known = await knownHere(place, seen)
     const id = known ?? place.tree.newNodeId()
     state.newIds.set(path, id)
+    if (isMuch()) {
+      state.unread.push(id)
+      return []
+    }
     return await scanDirectory(place, id, path, known === undefined)
   }
   while (waiting.length > 0) {
@@ -186,7 +212,8 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
     const found = await Promise.all(waiting.splice(0, scansAtOnce).map(scan))
     for (const inner of found.flat()) {
       state.take(inner)
-      if (inner.row === undefined && inner.stat?.kind === 'directory') waiting.push(inner)
+      const isNew = inner.row === undefined && inner.stat?.kind === 'directory'
+      if (isNew && options.isLeft?.(inner) !== true) waiting.push(inner)
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Env } from '../base/env.ts'
 import { SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type BlobHash, hashOf, isBlobHash } from '../blobs/hash.ts'
+import { mergeAttributes } from '../crdt/file-attributes.ts'
 import { isNodeId, type NodeId } from '../crdt/node-id.ts'
 import type { NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
@@ -151,6 +152,7 @@ async function replaceAll(
     sizeBytes: bytes.byteLength,
     mtimeNs: BigInt(Math.round(env.clock.nowMs())) * 1_000_000n,
     mode: main?.data.mode,
+    attributes: mergeAttributes(conflict.sides.map((side) => side.data.attributes)),
     base: main?.data.hash,
   }
   await space.commit(takeOver(conflict, main, data))
@@ -234,8 +236,8 @@ function renameChanges(
   if (isNodeOfItsOwn) return [{ kind: 'move', nodeId: side.nodeId, parent: parentId, name }]
   const nodeId = newId()
   if (nodeId === undefined) return []
-  const { kind, hash, sizeBytes, mtimeNs, mode, target } = side.data
-  const data = { kind, hash, sizeBytes, mtimeNs, mode, target }
+  const { kind, hash, sizeBytes, mtimeNs, mode, target, attributes } = side.data
+  const data = { kind, hash, sizeBytes, mtimeNs, mode, target, attributes }
   return [{ kind: 'create', nodeId, parent: parentId, name, data }, ...removals([side])]
 }
 

@@ -182,12 +182,12 @@ async function stepFor(
   action: Action,
   newIds: ReadonlyMap<string, string>,
 ): Promise<Step | undefined> {
-  const { seen, stat, isRacy } = looked
+  const { seen, disk, stat, isRacy, heldAttributes } = looked
   const { row, parentId, name, diskName } = seen
   const forget: readonly RowChange[] =
     row === undefined ? [] : [{ kind: 'forget', parentId, name, nodeId: row.nodeId }]
   const written = (change: DataChange): readonly RowChange[] =>
-    stat === undefined ? [] : [writtenRow(change, { diskName, stat, isRacy })]
+    stat === undefined ? [] : [writtenRow(change, { diskName, stat, isRacy, heldAttributes })]
   const create = (data: EntryData): DataChange => {
     const nodeId = newIds.get(pathOfSeen(seen)) ?? place.tree.newNodeId()
     return { kind: 'create', nodeId, parentId, name, data, isFirst: seen.here === undefined }
@@ -201,7 +201,9 @@ async function stepFor(
       const gone = row !== undefined && action.deletesOld === true ? [deletionOf(place, row)] : []
       if (row?.kind === 'directory' && entry.kind === 'directory' && row.nodeId !== entry.nodeId)
         return { changes: gone, rows: await rekeyedRows(place, { ...seen, row }, { entry, stat }) }
-      const adopted = put({ ...rowFor({ ...entry, parentId, name }, diskName, stat), isRacy })
+      const { attributes } = disk.state === 'present' ? disk.data : (row ?? entry)
+      const told = { ...entry, parentId, name, attributes, heldAttributes }
+      const adopted = put({ ...rowFor(told, diskName, stat), isRacy })
       const left = row?.kind === entry.kind ? [] : forget
       return { changes: gone, rows: [...left, adopted] }
     }
@@ -235,7 +237,7 @@ async function stepFor(
 }
 
 /** Same content under other times, or another spelling: only the row follows. */
-function refreshed({ seen, disk, stat, isRacy }: Looked): Step | undefined {
+function refreshed({ seen, disk, stat, isRacy, heldAttributes }: Looked): Step | undefined {
   const { row } = seen
   if (row === undefined || stat === undefined || disk.state !== 'same') return undefined
   const isDirectory = row.kind === 'directory'
@@ -245,7 +247,9 @@ function refreshed({ seen, disk, stat, isRacy }: Looked): Step | undefined {
   if (fresh && row.diskName === seen.diskName) return undefined
   return {
     changes: [],
-    rows: [put({ ...rowFor(row, seen.diskName, stat), isRacy, isLeftover: row.isLeftover })],
+    rows: [
+      put({ ...rowFor({ ...row, heldAttributes }, seen.diskName, stat), isRacy, isLeftover: row.isLeftover }),
+    ],
   }
 }
 
@@ -260,12 +264,13 @@ interface OnDisk {
   readonly diskName: string
   readonly stat: FileStat
   readonly isRacy: boolean
+  readonly heldAttributes?: string | undefined
 }
 
 /** The row of what a change puts into the document; its version is known once that is written. */
-function writtenRow(change: DataChange, { diskName, stat, isRacy }: OnDisk): RowChange {
+function writtenRow(change: DataChange, { diskName, stat, isRacy, heldAttributes }: OnDisk): RowChange {
   const { nodeId, parentId, name, data } = change
-  const row = rowFor({ ...data, nodeId, parentId, name, version: '' }, diskName, stat)
+  const row = rowFor({ ...data, heldAttributes, nodeId, parentId, name, version: '' }, diskName, stat)
   return { kind: 'put', row: { ...row, isRacy }, writtenBy: change }
 }
 
@@ -277,9 +282,10 @@ async function decideMoves(
 ): Promise<readonly Step[]> {
   const steps: Step[] = []
   for (const move of collected.moves) {
-    const looked = await look(place, { ...move.to, row: undefined }, signal)
+    const looked = await look(place, { ...move.to, row: undefined }, signal, move.from.row)
     if (looked?.disk.state === 'present' && looked.stat !== undefined) {
-      const found = { data: looked.disk.data, stat: looked.stat, isRacy: looked.isRacy }
+      const { stat, isRacy, heldAttributes } = looked
+      const found = { data: looked.disk.data, stat, isRacy, heldAttributes }
       const isCopy = move.from.row !== undefined && (await isCopyOfOthers(place, move.from, move.from.row))
       steps.push(...(isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)))
     }
@@ -288,10 +294,8 @@ async function decideMoves(
   return steps
 }
 
-interface FoundData {
+interface FoundData extends Omit<OnDisk, 'diskName'> {
   readonly data: EntryData
-  readonly stat: FileStat
-  readonly isRacy: boolean
 }
 
 /** True for one of several versions of a file that has lost its name, to the first of them or to something else. */
@@ -306,7 +310,7 @@ async function isCopyOfOthers({ tree }: ScanPlace, { here }: Seen, row: SyncedRo
 function decideCopyMove(
   place: ScanPlace,
   { from, to }: LocalMove,
-  { data, stat, isRacy }: FoundData,
+  { data, ...found }: FoundData,
 ): readonly Step[] {
   const { row } = from
   if (row === undefined) return []
@@ -317,7 +321,7 @@ function decideCopyMove(
   return [
     {
       changes: [create, { kind: 'delete', nodeId, base }],
-      rows: [forget, writtenRow(create, { diskName, stat, isRacy })],
+      rows: [forget, writtenRow(create, { diskName, ...found })],
     },
   ]
 }
@@ -325,7 +329,7 @@ function decideCopyMove(
 function decideMove(
   place: ScanPlace,
   { from, to }: LocalMove,
-  { data, stat, isRacy }: FoundData,
+  { data, ...found }: FoundData,
 ): readonly Step[] {
   const { row } = from
   const { parentId, name, diskName } = to
@@ -333,16 +337,16 @@ function decideMove(
   if (!sameContent(data, row)) {
     // The inode was used again for something else: one file went, another one came. The next look finds the first gone
     const change: DataChange = { kind: 'create', nodeId: place.tree.newNodeId(), parentId, name, data }
-    return [{ changes: [change], rows: [writtenRow(change, { diskName, stat, isRacy })] }]
+    return [{ changes: [change], rows: [writtenRow(change, { diskName, ...found })] }]
   }
   // The document may have it there already: then only the row was missing (a crash right after our own rename)
   const isThere = to.here?.nodeId === row.nodeId && to.here.version === row.version
   const { nodeId, version: base } = row
   const move: TreeChange = { kind: 'move', nodeId, base, parentId, name, data: row }
   const forget: RowChange = { kind: 'forget', parentId: from.parentId, name: from.name, nodeId }
-  const moved = put(rowFor({ ...row, parentId, name }, diskName, stat))
+  const moved = put(rowFor({ ...row, parentId, name }, diskName, found.stat))
   const steps: Step[] = [{ changes: isThere ? [] : [move], rows: [forget, moved] }]
   if (sameData(data, row)) return steps
   const edit = editOf(row, parentId, name, data)
-  return [...steps, { changes: [edit], rows: [writtenRow(edit, { diskName, stat, isRacy })] }]
+  return [...steps, { changes: [edit], rows: [writtenRow(edit, { diskName, ...found })] }]
 }

@@ -1,16 +1,18 @@
 /**
  * A large content whose place holds an earlier version of it: only the blocks that the old file lacks are fetched, the rest
  * is copied from it. The new file is put together in staging and counts only when the hash of all of it is right; where any
- * of this does not work out the whole content is fetched instead.
+ * of this does not work out the whole content is fetched instead. What was fetched is noted (partial-file.ts): after a kill
+ * the old file is gone through again, and nothing that had come comes twice.
  */
-import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { hasCode } from '../base/errors.ts'
 import { errorFields } from '../base/log.ts'
 import type { BlobFile, Wanted } from '../blobs/wanted.ts'
-import type { Range } from '../blobs/range-download.ts'
-import { type Filesystem, removeIfThere } from './filesystem.ts'
-import { type HashWorkers, isLarge } from './hash-workers.ts'
+import { type Range, without } from '../blobs/ranges.ts'
+import { syncMeanwhile } from './early-sync.ts'
+import type { Filesystem } from './filesystem.ts'
+import { type Assembling, type HashWorkers, isLarge } from './hash-workers.ts'
+import { beginNotes, openPartialFile, removePartial } from './partial-file.ts'
 
 /** Gets parts of a content from other devices; see blobs/exchange.ts. */
 export interface PartialContents {
@@ -29,28 +31,8 @@ export interface DeltaWanted extends Wanted {
   readonly onProgress: (sizeBytes: number) => void
 }
 
-const syncEveryMs = 100
-
-/** While a file is written the disk takes what is there already: else all of it is waited for at the end. */
-async function syncMeanwhile(
-  env: Env,
-  filesystem: Filesystem,
-  path: string,
-  work: Promise<unknown>,
-): Promise<void> {
-  let isOver = false
-  const over = (): void => void (isOver = true)
-  const ended = work.then(over, over)
-  while (!isOver) {
-    await Promise.race([ended, sleep(env.clock, syncEveryMs)])
-    if (isOver || (await filesystem.lstat(path)) === undefined) continue
-    await using file = await filesystem.open(path, 'write')
-    await file.sync()
-  }
-}
-
 /**
- * @param oldPath a file that may hold much of it. @param to where it is put together; nothing stands there.
+ * @param oldPath a file that may hold much of it. @param to where it is put together; what an earlier try left of it is used.
  * @returns whether `to` is the content now, complete and synced. @throws `cancelled`, `disk.full`.
  */
 export async function bringByDelta(
@@ -70,14 +52,35 @@ export async function bringByDelta(
       sizeBytes,
     })
   } catch (error) {
-    // Not complete, and no beginning either: it would only take up room
-    await removeIfThere(filesystem, to)
+    // What was fetched is noted and good for another try, where there is room for it
+    if (hasCode(error, 'disk.full')) await removePartial(filesystem, to)
     if (signal.aborted || hasCode(error, 'cancelled', 'disk.full')) throw error
     env.log.info('no delta, the whole content is fetched', errorFields(error))
     return false
   }
-  await removeIfThere(filesystem, to)
+  await removePartial(filesystem, to)
   return false
+}
+
+interface ToAssemble extends Assembling {
+  readonly oldPath: string
+  readonly signal: AbortSignal
+}
+
+async function assemble(
+  env: Env,
+  { filesystem, workers }: { readonly filesystem: Filesystem; readonly workers: HashWorkers },
+  { oldPath, signal, ...what }: ToAssemble,
+): Promise<readonly Range[]> {
+  const assembling = workers.assemble(oldPath, what, signal)
+  try {
+    await syncMeanwhile(env, filesystem, what.to, assembling)
+    return await assembling
+  } catch (error) {
+    // The thread may go on with it for a while: whatever comes next is another file
+    await removePartial(filesystem, what.to)
+    throw error
+  }
 }
 
 async function putTogether(
@@ -88,14 +91,14 @@ async function putTogether(
 ): Promise<boolean> {
   const { hash, sizeBytes, signal } = wanted
   const list = await partial.fetchList({ hash, sizeBytes, signal })
-  const assembling = workers.assemble(oldPath, { to, list, sizeBytes }, signal)
-  await syncMeanwhile(env, filesystem, to, assembling)
-  const missing = await assembling
+  await beginNotes(filesystem, to)
+  const lacking = await assemble(env, { filesystem, workers }, { oldPath, to, list, sizeBytes, signal })
+  await using file = await openPartialFile(filesystem, to, sizeBytes)
+  const missing = without(lacking, file.kept())
   wanted.onProgress(sizeBytes - missing.reduce((sum, { length }) => sum + length, 0))
-  await using file = await filesystem.open(to, 'write')
   await partial.fetchParts(wanted, missing, file)
-  await file.truncate(sizeBytes)
   // The disk writes while the hash is taken from memory
   const [found] = await Promise.all([workers.hash(to, signal), file.sync()])
+  if (found === hash) await file.complete()
   return found === hash
 }

@@ -1,5 +1,5 @@
 /** The synced directories of a folder in memory: node id to disk path and back. Files are never held here. */
-import type { FolderTree, SyncedRow } from './folder-tree.ts'
+import type { SyncedRow } from './folder-tree.ts'
 import { joinPath } from './filesystem.ts'
 
 export interface Directories {
@@ -121,23 +121,4 @@ export interface Totals {
   files: number
   bytes: number
   entries: number
-}
-
-/** Reads the rows of the whole synced tree once, directory by directory. */
-export async function loadDirectories(tree: FolderTree, directories: Directories): Promise<Totals> {
-  const totals = { files: 0, bytes: 0, entries: 0 }
-  const waiting = [tree.rootId]
-  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-    for (const row of await tree.rows(id)) {
-      totals.entries++
-      if (row.kind === 'directory') {
-        directories.put(row)
-        waiting.push(row.nodeId)
-      } else if (row.kind === 'file') {
-        totals.files++
-        totals.bytes += row.size
-      }
-    }
-  }
-  return totals
 }

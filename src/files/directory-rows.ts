@@ -2,15 +2,17 @@
 import type { Collected } from './collect.ts'
 import type { Directories } from './directories.ts'
 import type { RowChange, SyncedRow } from './folder-tree.ts'
+import type { LocalChanges } from './local-changes.ts'
 import type { Watcher } from './watch.ts'
 
 export interface DirectoryPlace {
   readonly directories: Directories
   readonly watcher: Pick<Watcher, 'remove'>
+  readonly part: { readonly changes: Pick<LocalChanges, 'dropBelow'> }
 }
 
 export function applyToDirectories(place: DirectoryPlace, change: RowChange): void {
-  const { directories, watcher } = place
+  const { directories } = place
   if (change.kind === 'put') {
     const { kind, parentId, name } = change.row
     if (parentId === '') return
@@ -22,19 +24,26 @@ export function applyToDirectories(place: DirectoryPlace, change: RowChange): vo
     }
     const before = directories.pathOf(change.row.nodeId)
     directories.put(change.row)
-    if (before !== undefined && before !== directories.pathOf(change.row.nodeId)) watcher.remove(before)
+    if (before !== undefined && before !== directories.pathOf(change.row.nodeId)) leave(place, before)
     return
   }
   removeDirectory(place, change)
 }
 
+/** What was told of it by its path is told anew, by the next one. */
+function leave({ watcher, part }: DirectoryPlace, path: string): void {
+  watcher.remove(path)
+  part.changes.dropBelow(path)
+}
+
 function removeDirectory(
-  { directories, watcher }: DirectoryPlace,
+  place: DirectoryPlace,
   { parentId, name, nodeId }: Pick<SyncedRow, 'parentId' | 'name' | 'nodeId'>,
 ): void {
+  const { directories } = place
   const path = directories.pathOf(nodeId)
   const isGone = directories.remove(parentId, name, nodeId)
-  if (isGone && path !== undefined) watcher.remove(path)
+  if (isGone && path !== undefined) leave(place, path)
 }
 
 /** Each directory that is gone is told once, or one whose deletion is held back would never let the folder rest. */

@@ -47,9 +47,16 @@ export interface OpenFile extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/**
+ * What a disk has of a file's extended attributes, as text (crdt/file-attributes.ts), '' for none; undefined where it cannot
+ * tell, which is no sign that there are none.
+ */
+export type HeldAttributes = string | undefined
+
 /** A small file as it was at one moment. */
 export interface SmallFile {
   readonly bytes: Uint8Array
+  readonly attributes: HeldAttributes
   /** Of exactly these bytes. */
   readonly stat: FileStat
 }
@@ -57,6 +64,8 @@ export interface SmallFile {
 export interface NewFile {
   readonly mode: number
   readonly mtimeNs: bigint
+  /** These and no others, '' for none; undefined: whatever the disk gives it. */
+  readonly attributes?: string | undefined
 }
 
 export type WatchEvent =
@@ -77,8 +86,15 @@ export interface Filesystem {
    * @throws as `open`.
    */
   readSmall(path: string, maxBytes: number): Promise<SmallFile | undefined>
-  /** Makes a file with this content, mode and time, in one step; not yet synced. @throws `file.exists`, `disk.full`. */
-  createSmall(path: string, bytes: Uint8Array, file: NewFile): Promise<void>
+  /**
+   * Makes a file with this content, mode, time and attributes, in one step; not yet synced.
+   * @returns attributes that it has, if any were asked for. @throws `file.exists`, `disk.full`.
+   */
+  createSmall(path: string, bytes: Uint8Array, file: NewFile): Promise<HeldAttributes>
+  /** Of a file. */
+  readAttributes(path: string): Promise<HeldAttributes>
+  /** Makes them these and no others, as far as the disk can. @returns what it has then. */
+  writeAttributes(path: string, attributes: string): Promise<HeldAttributes>
   /** Content of these files and entries of these directories are on the disk once resolved; what is gone is skipped. */
   syncAll(files: readonly string[], directories: readonly string[]): Promise<void>
   makeDirectory(path: string): Promise<void>
@@ -105,6 +121,10 @@ export interface Filesystem {
   watch(path: string, listener: (event: WatchEvent) => void): Disposable
   /** True where one native watch on the root covers everything below (macOS, Windows). */
   readonly watchesTrees: boolean
+  /**
+   * False where files have no exec bit of their own (FAT, Windows): what they show of it says nothing. Probed, then remembered.
+   */
+  readonly holdsModes: boolean
   /** True when two names that differ only by case or normalisation are one file here. Probed, then remembered. */
   readonly foldsNames: boolean
 }

@@ -2,6 +2,7 @@
 import type { Applier } from './apply.ts'
 import type { Directories } from './directories.ts'
 import { joinPath } from './filesystem.ts'
+import type { PassResult } from './folder-pass.ts'
 import type { ReadyPlace, TransferEvents } from './transfers.ts'
 import type { WatchHints } from './watch.ts'
 
@@ -13,13 +14,18 @@ export interface Inbox {
   addNews(ids: readonly string[]): void
   /** As addNews, for what need not wait for more of its kind. */
   addUrgent(ids: readonly string[]): void
+  /** What a round led to. */
+  addFound(found: Pick<PassResult, 'again' | 'news' | 'made'>): void
   addAll(): void
+  /** The disk may be another one anywhere; the document has told all that it had to. */
+  addDisk(): void
   addReady(places: readonly ReadyPlace[]): void
   /** Wakes the loop without work, so that it sees a changed state. */
   poke(this: void): void
   take(): {
     readonly dirty: ReadonlySet<string>
     readonly all: boolean
+    readonly disk: boolean
     readonly ready: readonly ReadyPlace[]
   }
   /** @param onlyPoke work alone does not wake it: the folder is paused. */
@@ -42,31 +48,37 @@ export function createInbox({ idOf, nearestOf, pathOf }: Places): Inbox {
   const early = new Set<string>()
   let ready: ReadyPlace[] = []
   let all = false
+  let disk = false
   let urgent = false
-  const hasWork = (): boolean => all || dirty.size + news.size + ready.length > 0
+  const hasWork = (): boolean => all || disk || dirty.size + news.size + ready.length > 0
   const { wake, poke, wait } = createBell(hasWork)
-  return {
-    add(ids) {
-      for (const id of ids) dirty.add(id)
-      if (ids.length > 0) wake()
-    },
+  const put = (into: Set<string>, ids: readonly string[]): void => {
+    for (const id of ids) into.add(id)
+    if (ids.length > 0) wake()
+  }
+  const inbox: Inbox = {
+    add: (ids) => put(dirty, ids),
     addPath(path) {
       if (idOf(path) === undefined) early.add(path)
       dirty.add(nearestOf(path))
       wake()
     },
-    addNews(ids) {
-      for (const id of ids) news.add(id)
-      if (ids.length > 0) wake()
-    },
+    addNews: (ids) => put(news, ids),
     addUrgent(ids) {
-      for (const id of ids) news.add(id)
-      if (ids.length === 0) return
-      urgent = true
-      wake()
+      urgent ||= ids.length > 0
+      put(news, ids)
+    },
+    addFound({ again, news: found, made }) {
+      inbox.add(again)
+      inbox.addNews(found)
+      inbox.addUrgent(made)
     },
     addAll() {
       all = true
+      wake()
+    },
+    addDisk() {
+      disk = true
       wake()
     },
     addReady(places) {
@@ -78,16 +90,15 @@ export function createInbox({ idOf, nearestOf, pathOf }: Places): Inbox {
     take() {
       for (const path of early) dirty.add(nearestOf(path))
       early.clear()
-      let [left, farLeft] = [newsAtOnce, farNewsAtOnce]
-      for (const id of news) {
-        if (!all && (pathOf(id) === undefined ? farLeft-- : left--) === 0) break
+      for (const id of all ? news : nextNews(news, pathOf)) {
         dirty.add(id)
         news.delete(id)
       }
-      const work = { dirty, all, ready }
+      const work = { dirty, all, disk, ready }
       dirty = new Set()
       ready = []
       all = false
+      disk = false
       urgent = news.size > 0
       return work
     },
@@ -98,6 +109,15 @@ export function createInbox({ idOf, nearestOf, pathOf }: Places): Inbox {
     get isUrgent() {
       return urgent
     },
+  }
+  return inbox
+}
+
+function* nextNews(news: ReadonlySet<string>, pathOf: Places['pathOf']): Generator<string> {
+  let [left, farLeft] = [newsAtOnce, farNewsAtOnce]
+  for (const id of news) {
+    if ((pathOf(id) === undefined ? farLeft-- : left--) === 0) return
+    yield id
   }
 }
 
@@ -135,7 +155,7 @@ export function hintsFor(inbox: Inbox, applier: Pick<Applier, 'isEcho' | 'wasPla
   }
   return {
     onDirty: (path, name) => (name === undefined ? inbox.addPath(path) : void look(path, name)),
-    onSuspectAll: () => inbox.addAll(),
+    onSuspectAll: () => inbox.addDisk(),
     isLikelyOwn: (path, name) => applier.wasPlaced(joinPath(path, name)),
   }
 }

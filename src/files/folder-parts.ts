@@ -3,6 +3,7 @@ import type { SpaceId } from '../base/ids.ts'
 import type { Keep } from '../base/keep.ts'
 import type { SpacePush } from '../blobs/push.ts'
 import type { Filesystem } from './filesystem.ts'
+import type { AskFirst } from './first-index.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { PartRules } from './folder-part.ts'
 import type { HashWorkers } from './hash-workers.ts'
@@ -34,6 +35,8 @@ export interface FolderParts {
   readonly rules?: PartRules
   /** Asks other devices which contents they hold: what is not selected here leaves only then. */
   readonly askHolders?: AskHolders
+  /** Asks other devices whether they are about to record the files of this space; nobody is listened to when left out. */
+  readonly askFirst?: AskFirst
   /** Where it is written down what was scrubbed and what is damaged; nowhere when left out. */
   readonly keep?: Pick<Keep, 'read' | 'write'>
   /** Left out: never. */

@@ -7,15 +7,19 @@ import { sleep } from '../base/clock.ts'
 import type { Env } from '../base/env.ts'
 import { errorFields } from '../base/log.ts'
 import type { BaseFeeder } from './base-feeder.ts'
-import { blockedBy, type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
+import { blockedBy } from './bring-files.ts'
+import { type CarriedOut, carryOut, type CarryOutPlace } from './carry-out.ts'
+import { createChangeStamps } from './change-stamps.ts'
 import { collect, type Collected } from './collect.ts'
 import { decide, type DecidePlace, type Decisions, isHeld } from './decide.ts'
 import type { Deletion } from './deletion.ts'
-import { loadDirectories, type Totals } from './directories.ts'
+import type { Totals } from './directories.ts'
 import { applyToDirectories, createNewlyGone } from './directory-rows.ts'
 import type { DiskTask } from './disk-task.ts'
-import { sameSignature } from './filesystem.ts'
+import { type FileStat, sameSignature } from './filesystem.ts'
+import type { FirstIndex } from './first-index.ts'
 import { type RowChange, rowKey, type TreeChange } from './folder-tree.ts'
+import type { Glance } from './glance.ts'
 import { createGoneHere } from './gone-here.ts'
 import { look, readAhead } from './look.ts'
 import { nextPart } from './offer.ts'
@@ -24,16 +28,19 @@ import { repairTask, repairTasks } from './repair.ts'
 import { withoutRekeyed } from './rekeyed-directories.ts'
 import { baseOfEdit, countRows, keyOfRow, withoutOverruled } from './row-changes.ts'
 import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
-import { findOwn, pathOfSeen, scanPlace, type Seen } from './scan.ts'
+import { findOwn, pathOfSeen, scanPlace, type Seen, unlessDenied } from './scan.ts'
 import type { Settling } from './settling.ts'
 import type { Step } from './step.ts'
 import type { ReadyPlace } from './transfers.ts'
+import { withRowsBelow } from './way-into.ts'
 
 export interface PassPlace
-  extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush' | 'settled' | 'noteFrom'> {
+  extends DecidePlace, Omit<CarryOutPlace, 'record' | 'flush' | 'settled' | 'noteFrom' | 'holdsDeletions'> {
   readonly totals: Totals
   readonly bases: Pick<BaseFeeder, 'committed'>
   readonly settling: Settling
+  readonly first: FirstIndex
+  readonly glance: Pick<Glance, 'load'>
 }
 
 export interface PassOptions {
@@ -52,8 +59,9 @@ export interface PassWork {
 
 export interface PassResult {
   readonly again: readonly string[]
-  /** What was done here leads on to these directories. */
+  /** What was done here leads on to these directories; what was made is one that need not wait for more news. */
   readonly news: readonly string[]
+  readonly made: readonly string[]
   /** Directories to look at once the grace for vanished places is over. */
   readonly later: readonly string[]
   /** True when it changed anything on any side. */
@@ -75,7 +83,6 @@ export interface Passes {
 }
 
 const commitChanges = 512
-const changesMax = 50_000
 const sliceMs = 8
 
 export function createPasses(env: Env, place: Omit<PassPlace, 'goneHere'>, options: PassOptions): Passes {
@@ -95,10 +102,7 @@ class FolderPasses implements Passes {
   private isIndexLost = false
   private sliceStartMs: number
   private recorded: RowChange[] = []
-  /** When directories of the document (node ids) and rows (row keys) last changed, counted in changes. */
-  private readonly changes = new Map<string, number>()
-  private stamp = 0
-  private forgottenStamp = 0
+  private readonly changes = createChangeStamps()
   private roundStamp = 0
   private readonly plannedAt = new WeakMap<DiskTask, number>()
 
@@ -110,7 +114,8 @@ class FolderPasses implements Passes {
     this.sliceStartMs = env.clock.monotonicMs()
     const settled = (): Promise<void> => this.flush().then(() => place.settling.drain())
     const record = (rows: readonly RowChange[]): void => this.record(rows)
-    this.outward = { ...place, ...options, record, flush: () => this.flush(), settled }
+    const holdsDeletions = (): boolean => this.braked.length > 0
+    this.outward = { ...place, ...options, record, flush: () => this.flush(), settled, holdsDeletions }
     place.settling.begin((rows) => this.store([], rows))
   }
 
@@ -119,7 +124,7 @@ class FolderPasses implements Passes {
   }
 
   changed(parentIds: readonly string[]): void {
-    this.note(parentIds)
+    this.changes.note(parentIds)
   }
 
   allowDeletions(): void {
@@ -146,11 +151,12 @@ class FolderPasses implements Passes {
 
   private async round(work: PassWork, signal: AbortSignal): Promise<PassResult> {
     const { place } = this
-    this.roundStamp = this.stamp
+    this.roundStamp = this.changes.count
     const found = await collect(place, {
       dirty: work.dirty,
       all: work.all,
       isGoneForGood: (seen) => this.isGoneForGood(seen),
+      isLeft: (seen) => place.first.leaves(seen),
       breathe: () => this.breathe(),
     })
     const collected = await withoutRekeyed(place, found)
@@ -167,7 +173,8 @@ class FolderPasses implements Passes {
     const done = decisions.steps + tasks.length + work.ready.length
     return {
       again: decisions.again,
-      news: [...carried.again, ...filled.again],
+      news: [...collected.unread, ...carried.again, ...filled.again],
+      made: carried.made,
       later: [
         ...carried.later,
         ...filled.later,
@@ -217,8 +224,7 @@ class FolderPasses implements Passes {
     for (const waiting of ready) {
       await this.breathe()
       // Filled by this very round already, or something else came there
-      const rowStamp = this.changes.get(rowKey(waiting.parentId, waiting.name))
-      if (rowStamp !== undefined && rowStamp > this.roundStamp) {
+      if (this.changes.of(rowKey(waiting.parentId, waiting.name)) > this.roundStamp) {
         if (!(await this.isFilled(waiting))) again.push(waiting.parentId)
         continue
       }
@@ -259,31 +265,26 @@ class FolderPasses implements Passes {
     const { seen } = task
     const stamp = this.plannedAt.get(task)
     if (stamp === undefined || directories.pathOf(parentId) !== seen.parentPath) return undefined
-    if (this.changedAt(parentId) > stamp || this.changedAt(rowKey(parentId, name)) > stamp) return undefined
+    if (this.changes.of(parentId) > stamp || this.changes.of(rowKey(parentId, name)) > stamp) return undefined
     if (isHeld(this.place, seen)) return undefined
-    const stat = await filesystem.lstat(pathOfSeen(seen))
+    const look = async (): Promise<{ readonly stat: FileStat | undefined }> => ({
+      stat: await filesystem.lstat(pathOfSeen(seen)),
+    })
+    const looked = await unlessDenied(this.place, pathOfSeen(seen), look)
+    if (looked === undefined) return undefined
+    const { stat } = looked
     if (stat === undefined || seen.stat === undefined) return stat === seen.stat ? task : undefined
     return sameSignature(stat, seen.stat) ? task : undefined
-  }
-
-  private changedAt(key: string): number {
-    return this.changes.get(key) ?? this.forgottenStamp
-  }
-
-  private note(keys: readonly string[]): void {
-    this.stamp++
-    if (this.changes.size > changesMax) {
-      this.changes.clear()
-      this.forgottenStamp = this.stamp
-    }
-    for (const key of keys) this.changes.set(key, this.stamp)
   }
 
   private async commitSteps(steps: readonly Step[]): Promise<void> {
     for (let index = 0; index < steps.length; index += commitChanges) {
       const part = steps.slice(index, index + commitChanges)
       const changes = part.flatMap((step) => step.changes)
-      const rows = part.flatMap((step) => step.rows)
+      const rows = await withRowsBelow(
+        this.place,
+        part.flatMap((step) => step.rows),
+      )
       await this.commit(changes, rows)
       for (const row of rows) applyToDirectories(this.place, row)
       await this.breathe()
@@ -326,7 +327,7 @@ class FolderPasses implements Passes {
 
   private record(rows: readonly RowChange[]): void {
     this.recorded.push(...rows)
-    this.note(rows.map(keyOfRow))
+    this.changes.note(rows.map(keyOfRow))
     for (const change of rows) applyToDirectories(this.place, change)
     this.place.damage.recorded(rows)
   }
@@ -361,7 +362,7 @@ class FolderPasses implements Passes {
     this.isIndexLost = false
     try {
       this.place.directories.clear()
-      Object.assign(this.place.totals, await loadDirectories(this.place.tree, this.place.directories))
+      Object.assign(this.place.totals, await this.place.glance.load())
     } catch (error) {
       // With a part of the directories no round would look into the others, ever
       this.lost()
@@ -383,7 +384,7 @@ class FolderPasses implements Passes {
   private async store(changes: readonly TreeChange[], rows: readonly RowChange[]): Promise<void> {
     const { stored } = this.place.settling
     const settled = withoutOverruled(rows)
-    this.note(settled.map(keyOfRow))
+    this.changes.note(settled.map(keyOfRow))
     const rowsBefore = await stored.commit(changes, settled)
     // Counted once it is stored: a commit that failed changed nothing
     const replaced = countRows(this.place.totals, settled, rowsBefore)

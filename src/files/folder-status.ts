@@ -24,3 +24,7 @@ export interface FolderStatus {
   /** Rounds that changed something, ever: stands still when in sync. */
   readonly rounds: number
 }
+
+/** Damage is found between rounds: what was in sync when the last one ended is not any more. */
+export const asIs = (status: FolderStatus): FolderStatus =>
+  status.state === 'in-sync' && status.problems.length > 0 ? { ...status, state: 'waiting' } : status

@@ -6,6 +6,7 @@
  */
 import type { BlobHash } from '../blobs/hash.ts'
 import type { Intents } from '../crdt/intents.ts'
+import type { DirectoryDigest } from './directory-digest.ts'
 
 export type EntryKind = 'file' | 'directory' | 'symlink'
 
@@ -21,6 +22,8 @@ export interface EntryData {
   readonly executable: boolean
   /** Of a symlink. */
   readonly target: string
+  /** Extended attributes of a file (crdt/file-attributes.ts); undefined for none. */
+  readonly attributes?: string | undefined
 }
 
 /** One visible entry of the document. A node with concurrent versions shows several, each under its own name. */
@@ -37,6 +40,24 @@ export interface TreeEntry extends EntryData {
   readonly isConflictCopy: boolean
 }
 
+/** The rows of one directory. */
+export interface DirectorySummary {
+  readonly directories: readonly DirectoryRow[]
+  readonly files: number
+  readonly bytes: number
+  readonly entries: number
+  /** Of all entries (directory-digest.ts); undefined when one is to be looked at for itself. */
+  readonly digest: DirectoryDigest | undefined
+}
+
+export type DirectoryRow = Pick<
+  SyncedRow,
+  'nodeId' | 'parentId' | 'name' | 'diskName' | 'isLeftover' | 'dev' | 'ino'
+>
+
+/** By node id. */
+export type TreeSummary = ReadonlyMap<string, DirectorySummary>
+
 /** What disk and document last agreed on at one place: the merge base. Its mode bits beyond `executable` are the disk's own. */
 export interface SyncedRow extends EntryData {
   readonly nodeId: string
@@ -48,6 +69,8 @@ export interface SyncedRow extends EntryData {
   readonly dev: bigint
   readonly ino: bigint
   readonly ctimeNs: bigint
+  /** What the disk has instead of `attributes` (told-attributes.ts). */
+  readonly heldAttributes?: string | undefined
   /** Changed so shortly before it was looked at that a later change may carry the same times: hash it again once. */
   readonly isRacy: boolean
   /** A directory the others deleted that still holds ignored files here. */
@@ -165,6 +188,12 @@ export interface FolderTree {
   rowsAt(
     places: readonly { readonly parentId: string; readonly name: string }[],
   ): Promise<readonly (SyncedRow | undefined)[]>
+  /** Reads every row once: what follows from all of them together. */
+  summary(): Promise<TreeSummary>
+  /** Directories that may show others entries since the folder settled as `token`; undefined: all may. */
+  unseen(token: string): readonly string[] | undefined
+  /** All that the document shows is on the disk, for a folder that `token` tells from others. */
+  settle(token: string): Promise<void>
   /** Places whose content had this hash when last looked at. */
   rowsWithHash(hash: BlobHash): Promise<readonly SyncedRow[]>
   /**
@@ -204,8 +233,11 @@ export function isOther({ version, hash }: Pick<SyncedRow, 'version' | 'hash'>):
 export const rowKey = (parentId: string, name: string): string => `${parentId}/${name}`
 /** True when both would look the same on a disk (times aside). */
 export function sameData(a: EntryData, b: EntryData): boolean {
-  return sameContent(a, b) && a.executable === b.executable
+  return sameButAttributes(a, b) && a.attributes === b.attributes
 }
+
+export const sameButAttributes = (a: EntryData, b: EntryData): boolean =>
+  sameContent(a, b) && a.executable === b.executable
 
 export function sameContent(a: EntryData, b: EntryData): boolean {
   if (a.kind !== b.kind) return false

@@ -14,18 +14,21 @@ import type { OpenBlob } from '../blobs/source.ts'
 import { createApplier } from './apply.ts'
 import { type BaseFeeder, createBaseFeeder } from './base-feeder.ts'
 import { type BaseKeep, createBaseKeep } from './base-keep.ts'
-import { createDirectories, loadDirectories } from './directories.ts'
+import { createDirectories } from './directories.ts'
 import { arrivalsFor, createInbox, hintsFor } from './folder-inbox.ts'
 import { createPasses } from './folder-pass.ts'
 import { defaultFolderOptions, type FolderOptions } from './folder-options.ts'
 import { createFolderPart, type FolderPart, withoutMerging } from './folder-part.ts'
 import type { FolderParts } from './folder-parts.ts'
-import type { FolderState, FolderStatus } from './folder-status.ts'
+import { asIs, type FolderState, type FolderStatus } from './folder-status.ts'
+import { createFirstIndex, type FirstIndex } from './first-index.ts'
+import { createGlance } from './glance.ts'
 import { createHasher } from './hasher.ts'
 import { createIgnoreReader } from './ignore-reader.ts'
 import { openLocalBlob } from './local-blobs.ts'
-import { createMergeWorkers } from './merge-workers.ts'
-import { createMerging, type Merging, type MergeWait } from './merging.ts'
+import { createLater } from './later.ts'
+import { openMerging } from './folder-merging.ts'
+import type { MergeWait } from './merging.ts'
 import { createProblems, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
 import { type Scrub, startScrub } from './scrub.ts'
@@ -43,6 +46,7 @@ export interface Folder extends AsyncDisposable, Events<FolderEvents> {
   readonly versions: Versions
   readonly part: FolderPart
   readonly scrub: Scrub
+  readonly first: FirstIndex
   status(): FolderStatus
   pause(): void
   resume(): void
@@ -65,6 +69,7 @@ export interface Folder extends AsyncDisposable, Events<FolderEvents> {
 const retryMs = 5_000
 const quietMs = 50
 const leadMs = 2
+const noteRestMs = 1_000
 
 export function createFolder(env: Env, parts: FolderParts, options: FolderOptions = {}): Folder {
   return new SharedFolder(withLogScope(env, 'folder'), parts, options)
@@ -75,6 +80,7 @@ class SharedFolder implements Folder {
   readonly versions: Versions
   readonly part: FolderPart
   readonly scrub: Scrub
+  readonly first: FirstIndex
   private readonly env: Env
   private readonly parts: FolderParts
   private readonly settings: Required<FolderOptions>
@@ -92,16 +98,18 @@ class SharedFolder implements Folder {
   private readonly merging
   private readonly settling
   private readonly passes
+  private readonly glance
+  /** Looks that wait for their time: not in sync until they are done. */
+  private readonly later
   private state: FolderState = 'starting'
   private isPaused = false
   private rounds = 0
   private roundEndMs = 0
+  private isInRound = false
   private stoppedBy: ProblemText | undefined
   /** The person wants held deletions back; done between rounds. */
   private undo: PromiseWithResolvers<void> | undefined
   private isSwept = false
-  /** Looks that wait for their time: not in sync until they are done. */
-  private postponed = 0
 
   constructor(env: Env, parts: FolderParts, options: FolderOptions) {
     const { filesystem, spaceId } = parts
@@ -113,6 +121,7 @@ class SharedFolder implements Folder {
     this.settings = { ...defaultFolderOptions, ...options }
     this.scope = createScope(env, `folder ${spaceId}`)
     this.scope.own(this.settling)
+    this.later = createLater(env, this.scope)
     this.events = createEmitter<FolderEvents>(env.log)
     this.directories = createDirectories(tree.rootId)
     this.versions = createVersions(filesystem, env.clock, env.random)
@@ -123,6 +132,8 @@ class SharedFolder implements Folder {
     const isDamaged = (id: string, name: string): boolean => this.scrub.damage.at(id, name) !== undefined
     const whole = { ...parts, directories, versions, inbox, isDamaged }
     this.part = this.scope.own(createFolderPart(env, whole))
+    const ask = this.part.isWhole ? parts.askFirst : undefined
+    this.first = createFirstIndex(env, { tree, inbox, ask })
     const applier = createApplier(filesystem, this.versions, parts.workers?.small)
     this.watcher = this.scope.own(createWatcher(env, filesystem, hintsFor(inbox, applier)))
     const isCurrent = async (hash: BlobHash): Promise<boolean> => (await tree.rowsWithHash(hash)).length > 0
@@ -132,12 +143,16 @@ class SharedFolder implements Folder {
     const sources = { ...parts, tree, directories, versions, kept, pushed: parts.push }
     this.transfers = this.scope.own(createTransfers(env, sources, arrivalsFor(inbox)))
     for (const owned of [parts.workers, parts.push]) if (owned !== undefined) this.scope.own(owned)
-    this.merging = this.openMerging()
+    const mergeParts = { ...parts, tree, keep, versions, directories, inbox }
+    this.merging = openMerging(env, this.scope, { ...mergeParts, open: (hash) => this.openBlob(hash) })
     const isBusy = (): boolean => this.state !== 'in-sync' && this.state !== 'waiting'
     const bases = createBaseFeeder(this.env, { tree, filesystem, directories, keep, isBusy })
     this.scrub = startScrub(env, this.scope, { ...parts, tree, directories, totals, isBusy, inbox })
-    const { watcher, transfers, merging } = this
+    const { watcher, transfers, merging, part } = this
+    const ignoreText = this.ignore.text
+    this.glance = createGlance({ ...parts, ...env, tree, directories, watcher, part, ignoreText })
     const shared = {
+      glance: this.glance,
       ignore: this.ignore.rules,
       nowMs: () => env.clock.nowMs(),
       tree,
@@ -156,30 +171,16 @@ class SharedFolder implements Folder {
       settling: this.settling,
       placing: this.settling.placing,
       damage: this.scrub.damage,
+      first: this.first,
     }
     this.passes = createPasses(env, shared, this.settings)
     this.start(bases)
   }
 
-  private openMerging(): Merging {
-    const { keep, versions, directories, inbox } = this
-    const { tree, fetch } = this.parts
-    return this.scope.own(
-      createMerging(this.env, {
-        tree,
-        keep,
-        versions,
-        fetch,
-        workers: this.scope.own(this.parts.merges ?? createMergeWorkers(this.env)),
-        open: (hash) => this.openBlob(hash),
-        pathOf: (id) => directories.pathOf(id),
-        onSettled: (parentIds) => inbox.add(parentIds),
-      }),
-    )
-  }
-
   private start(bases: BaseFeeder): void {
     const { inbox } = this
+    const { settings, glance } = this
+    const sweepMs = (): number => Math.max(settings.sweepMs, glance.tookMs * settings.sweepRestFactor)
     this.scope.own(
       this.parts.tree.onChanged((parentIds, by) => {
         this.passes.changed(parentIds)
@@ -189,14 +190,21 @@ class SharedFolder implements Folder {
     )
     this.scope.spawn('bases', (signal) => bases.run(signal))
     this.scope.spawn('rounds', (signal) => this.loop(signal))
-    this.scope.spawn('sweep', (signal) => this.sweep(signal))
-    this.scope.spawn('try again', (signal) => this.tryAgain(signal))
+    this.scope.spawn('first index', (signal) => this.first.run(signal))
+    this.later.every(sweepMs, () => {
+      this.isSwept = false
+      inbox.addDisk()
+    })
+    // A full disk has room again some day: where it refused something is looked at once more, until it goes
+    const { problems, directories } = this
+    const retry = (): void => inbox.add(problems.passing().map((path) => directories.nearestOf(path)))
+    this.later.every(() => retryMs, retry)
   }
 
   on: Folder['on'] = (name, listener) => this.events.on(name, listener)
 
   status(): FolderStatus {
-    return {
+    return asIs({
       state: this.state,
       files: this.totals.files,
       bytes: this.totals.bytes,
@@ -209,7 +217,7 @@ class SharedFolder implements Folder {
       stoppedBy: this.stoppedBy,
       watching: { native: this.watcher.watched, polled: this.watcher.polled },
       rounds: this.rounds,
-    }
+    })
   }
 
   pause(): void {
@@ -265,6 +273,7 @@ class SharedFolder implements Folder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.noteRest()
     await this.scope.close()
   }
 
@@ -274,6 +283,7 @@ class SharedFolder implements Folder {
       await this.inbox.wait(signal, this.isPaused)
       await this.gather(signal)
       if (!this.isPaused && this.inbox.hasWork) await this.round(signal)
+      this.isInRound = false
       this.roundEndMs = this.env.clock.monotonicMs()
       this.settle()
     }
@@ -283,10 +293,11 @@ class SharedFolder implements Folder {
   private async load(signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
-        Object.assign(this.totals, await loadDirectories(this.parts.tree, this.directories))
+        Object.assign(this.totals, await this.glance.load())
+        if (this.totals.entries > 0) this.first.skip()
         await this.settling.placing.load()
         await this.scrub.damage.load()
-        return this.inbox.addAll()
+        return this.inbox.addDisk()
       } catch (error) {
         signal.throwIfAborted()
         await this.stop(error, signal)
@@ -314,8 +325,8 @@ class SharedFolder implements Folder {
   }
 
   private async round(signal: AbortSignal): Promise<void> {
-    const work = this.inbox.take()
-    this.part.reverting.begin(work.all)
+    this.isInRound = true
+    const taken = this.inbox.take()
     try {
       await this.guard.check()
       await this.ignore.refresh()
@@ -324,27 +335,21 @@ class SharedFolder implements Folder {
       if (this.undo !== undefined) await this.passes.undoDeletions()
       this.undo?.resolve()
       this.undo = undefined
+      const work = await this.glance.narrowed(taken, signal)
+      this.part.reverting.begin(work.all)
       const result = await this.guard.during(() => this.passes.run(work, signal))
       this.part.reverting.end()
       this.problems.prune((directory) => this.directories.idOf(directory) !== undefined)
       if (result.didWork) this.rounds++
       // It may have come from another device in this very round: the disk does not tell us of what we placed ourselves
       if (result.didWork) await this.ignore.refresh()
-      this.inbox.add(result.again)
-      this.inbox.addNews(result.news)
-      if (result.later.length > 0) this.addLater(result.later)
+      this.inbox.addFound(result)
+      if (result.later.length > 0)
+        this.later.once(this.settings.deleteGraceMs, () => this.inbox.add(result.later))
       await this.tidyOnce()
     } catch (error) {
       signal.throwIfAborted()
       await this.stop(error, signal)
-    }
-  }
-
-  /** A full disk has room again some day: where it refused something is looked at once more, until it goes. */
-  private async tryAgain(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await sleep(this.env.clock, retryMs, signal)
-      this.inbox.add(this.problems.passing().map((path) => this.directories.nearestOf(path)))
     }
   }
 
@@ -357,15 +362,6 @@ class SharedFolder implements Folder {
     this.inbox.addAll()
   }
 
-  private addLater(ids: readonly string[]): void {
-    this.postponed++
-    this.scope.spawn('later', async (signal) => {
-      await sleep(this.env.clock, this.settings.deleteGraceMs, signal)
-      this.postponed--
-      this.inbox.add(ids)
-    })
-  }
-
   /** Once all is in place: what earlier runs left in staging and nobody waits for, and versions past their time. */
   private async tidyOnce(): Promise<void> {
     if (this.isSwept || this.inbox.hasWork) return
@@ -376,21 +372,24 @@ class SharedFolder implements Folder {
     await this.part.released.expire()
   }
 
-  private async sweep(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await sleep(this.env.clock, this.settings.sweepMs, signal)
-      this.isSwept = false
-      this.inbox.addAll()
-    }
-  }
-
   private settle(): void {
     if (this.isPaused) this.show('paused')
     if (this.isPaused || this.inbox.hasWork) return
+    const { waiting } = this.transfers.progress
     const isComing =
-      this.transfers.progress.waiting + this.postponed + this.merging.pending + this.settling.pending > 0
+      this.first.isListening ||
+      waiting + this.later.pending + this.merging.pending + this.settling.pending > 0
+    if (!isComing) this.first.settled()
     const isHeld = this.status().problems.length > 0 || this.passes.heldDeletions > 0
     this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')
+    if (this.state === 'in-sync') this.later.soon(noteRestMs, () => this.noteRest())
+  }
+
+  /** So that it need not compare everything when it opens again. */
+  private async noteRest(): Promise<void> {
+    if (this.state !== 'in-sync' || this.isInRound || this.inbox.hasWork || this.scope.signal.aborted) return
+    // because: without the note it only looks at more
+    await this.glance.settle().catch(() => undefined)
   }
 
   private show(next: FolderState): void {

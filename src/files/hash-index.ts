@@ -15,6 +15,8 @@ export interface HashIndex {
 const keptCharacters = 12
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+/** Names are 255 bytes at most; a longer path is copied by way of a buffer of its own. */
+const scratch = new Uint8Array(4 * 1024)
 
 export function createHashIndex(): HashIndex {
   const hashOfPath = new Map<string, string>()
@@ -34,7 +36,7 @@ export function createHashIndex(): HashIndex {
       if (hashOfPath.get(place) === hash) return
       remove(place)
       if (hash === undefined) return
-      const path = decoder.decode(encoder.encode(place))
+      const path = copyOf(place)
       hashOfPath.set(path, hash)
       const paths = pathsOfHash.get(hash)
       // Nearly every content stands at one place: a set only where there are more
@@ -47,4 +49,10 @@ export function createHashIndex(): HashIndex {
       return paths === undefined ? [] : paths instanceof Set ? [...paths] : [paths]
     },
   }
+}
+
+/** The same text in memory of its own. */
+function copyOf(text: string): string {
+  if (text.length * 3 > scratch.byteLength) return decoder.decode(encoder.encode(text))
+  return decoder.decode(scratch.subarray(0, encoder.encodeInto(text, scratch).written))
 }

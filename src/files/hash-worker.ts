@@ -18,12 +18,14 @@ import { SkeinError } from '../base/errors.ts'
 import { createBlockListBuilder, decodeBlockList } from '../blobs/block-list.ts'
 import { matchBlocks, type OldContent, type TakeBlock } from '../blobs/block-match.ts'
 import { createBlobHasher } from '../blobs/hash.ts'
-import type { Range } from '../blobs/range-download.ts'
+import type { Range } from '../blobs/ranges.ts'
 import { createContainedRoot, type RootIdentity } from './contained-path.ts'
+import { outlineDisk } from './disk-outline.ts'
 import type { FileJob, FileJobResult, JobMessage } from './hash-workers.ts'
 import { createNodeFilesystem } from './node-filesystem.ts'
 import { createSmallFiles } from './small-files.ts'
 import { packPlaced, packRead, unpackPlaced } from './small-files-wire.ts'
+import { dataRuns } from './zero-blocks.ts'
 
 assert(parentPort !== null, 'runs as a worker thread')
 const answers = parentPort
@@ -31,7 +33,8 @@ const answers = parentPort
 const { root } = workerData as { readonly root: string }
 let home: RootIdentity | undefined
 let contained = createContainedRoot(root)
-let small = createSmallFiles(createNodeFilesystem(root))
+let disk = createNodeFilesystem(root)
+let small = createSmallFiles(disk)
 const noAbort = new AbortController().signal
 /** Whole blocks of every length fit into it. */
 const buffer = new Uint8Array(1024 * 1024)
@@ -40,6 +43,8 @@ const windowBytes = 4 * 1024 * 1024
 
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
+/** What an earlier run left is written over with the same bytes. */
+const goOnFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
 
 function withFile<T>(path: string, flags: number, act: (handle: number) => T): T {
   const handle = contained.within(path, (absolute) => openSync(absolute, flags, 0o600))
@@ -67,6 +72,12 @@ function writeFull(handle: number, bytes: Uint8Array, position: number): void {
     done += writeSync(handle, bytes, done, bytes.byteLength - done, position + done)
 }
 
+/** Into a file that reads as zeros there. */
+function writeData(handle: number, bytes: Uint8Array, position: number): void {
+  for (const { start, end } of dataRuns(bytes, position))
+    writeFull(handle, bytes.subarray(start, end), position + start)
+}
+
 function hashFile(path: string, withList: boolean): FileJobResult {
   return withFile(path, readFlags, (handle) => {
     const hasher = createBlobHasher()
@@ -83,6 +94,11 @@ function hashFile(path: string, withList: boolean): FileJobResult {
 }
 
 function copyFile(from: string, to: string): FileJobResult {
+  const isSparse = withFile(from, readFlags, (handle) => {
+    const { blocks, size } = fstatSync(handle)
+    return blocks * 512 < size
+  })
+  if (isSparse) return pourFile(from, to)
   // Shares the blocks where the file system can, else the kernel copies
   const flags = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL
   contained.within(to, (toAbsolute) =>
@@ -91,20 +107,40 @@ function copyFile(from: string, to: string): FileJobResult {
   return hashFile(to, false)
 }
 
-/** A longer file than is wanted is no beginning to go on from: a run that is cut off leaves one. */
-const notYet = 1
+/** What the kernel copies has no holes any more. */
+function pourFile(from: string, to: string): FileJobResult {
+  return withFile(from, readFlags, (source) =>
+    withFile(to, createFlags, (target) => {
+      const hasher = createBlobHasher()
+      for (let position = 0; ;) {
+        const got = readFull(source, buffer, position)
+        const bytes = buffer.subarray(0, got)
+        hasher.update(bytes)
+        writeData(target, bytes, position)
+        position += got
+        if (got < buffer.byteLength) {
+          ftruncateSync(target, position)
+          return { hash: hasher.digest() }
+        }
+      }
+    }),
+  )
+}
 
 function assemble({ path, to, list, sizeBytes }: Extract<FileJob, { kind: 'assemble' }>): FileJobResult {
   const blocks = decodeBlockList(list, sizeBytes)
   return withFile(path, readFlags, (old) => {
     const fill = (handle: number): readonly Range[] => {
-      ftruncateSync(handle, sizeBytes + notYet)
-      const writer = createRunWriter(handle)
+      const isNew = fstatSync(handle).size === 0
+      ftruncateSync(handle, sizeBytes)
+      const writer = createRunWriter((bytes, position) =>
+        isNew ? writeData(handle, bytes, position) : writeFull(handle, bytes, position),
+      )
       const missing = matchBlocks(blocks, openOld(old, writer.flush), writer.take)
       writer.flush()
       return missing
     }
-    return { missing: withFile(to, createFlags, fill) }
+    return { missing: withFile(to, goOnFlags, fill) }
   })
 }
 
@@ -129,13 +165,13 @@ function openOld(handle: number, beforeMove: () => void): OldContent {
 }
 
 /** Blocks that follow each other in both contents are written as one. */
-function createRunWriter(handle: number): {
+function createRunWriter(write: (bytes: Uint8Array, position: number) => void): {
   readonly take: TakeBlock
   readonly flush: () => void
 } {
   let run: { readonly position: number; readonly bytes: Uint8Array } | undefined
   const flush = (): void => {
-    if (run !== undefined) writeFull(handle, run.bytes, run.position)
+    if (run !== undefined) write(run.bytes, run.position)
     run = undefined
   }
   return {
@@ -166,6 +202,8 @@ async function work(job: FileJob): Promise<FileJobResult> {
       return assemble(job)
     case 'read':
       return { read: packRead(await small.read(job.paths, job.maxBytes, noAbort)) }
+    case 'outline':
+      return { outline: await outlineDisk(disk, job.ignoreText, noAbort) }
     case 'place':
       return { placed: packPlaced(await small.place(unpackPlaced(job.files), noAbort)) }
   }
@@ -176,7 +214,8 @@ function workIn(next: RootIdentity): void {
   if (home?.dev === next.dev && home.ino === next.ino) return
   home = next
   contained = createContainedRoot(root, next)
-  small = createSmallFiles(createNodeFilesystem(root, next))
+  disk = createNodeFilesystem(root, next)
+  small = createSmallFiles(disk)
 }
 
 async function answer({ id, job, root: meant }: JobMessage): Promise<void> {

@@ -7,8 +7,9 @@ import { abortReason } from '../base/clock.ts'
 import { errorCodes, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
-import type { Range } from '../blobs/range-download.ts'
+import type { Range } from '../blobs/ranges.ts'
 import type { RootIdentity } from './contained-path.ts'
+import type { DiskOutline } from './disk-outline.ts'
 import type { Filesystem } from './filesystem.ts'
 import { filesystemError } from './filesystem-error.ts'
 import type { SmallFiles } from './small-files.ts'
@@ -30,12 +31,14 @@ export interface HashWorkers extends AsyncDisposable {
   /** Makes `to` a copy, sharing blocks with the original where the disk can. @returns the hash of the copy. @throws `file.exists`. */
   copy(path: string, to: string, signal: AbortSignal): Promise<BlobHash>
   /**
-   * Makes `to` of what the file at `path` has of a listed content; it is one byte too long, until somebody has filled in the
-   * rest. @returns what is missing. @throws `codec.invalid` for a bad list, `file.exists`.
+   * Makes `to` of what the file at `path` has of a listed content; what else stands in it stays.
+   * @returns what is missing. @throws `codec.invalid` for a bad list.
    */
   assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]>
   /** Many small files at a time. */
   readonly small: SmallFiles
+  /** The whole folder in outline. */
+  outline(ignoreText: string, signal: AbortSignal): Promise<DiskOutline>
 }
 
 export interface Assembling {
@@ -55,6 +58,7 @@ export type FileJob =
       readonly maxBytes: number
     }
   | { readonly kind: 'place'; readonly path: string; readonly files: PackedContents }
+  | { readonly kind: 'outline'; readonly path: string; readonly ignoreText: string }
 
 export interface JobMessage {
   readonly id: number
@@ -69,6 +73,7 @@ export interface FileJobResult {
   readonly missing?: readonly Range[]
   readonly read?: PackedRead
   readonly placed?: PackedPlaced
+  readonly outline?: DiskOutline
 }
 
 interface Pending {
@@ -162,6 +167,12 @@ class ThreadPool implements HashWorkers {
     const { hash } = await this.run({ kind: 'copy', path, to }, signal)
     if (hash === undefined) throw new SkeinError('internal', 'the copying thread gave no hash')
     return hash
+  }
+
+  async outline(ignoreText: string, signal: AbortSignal): Promise<DiskOutline> {
+    const { outline } = await this.run({ kind: 'outline', path: '', ignoreText }, signal)
+    if (outline === undefined) throw new SkeinError('internal', 'the walking thread gave no outline')
+    return outline
   }
 
   async assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]> {

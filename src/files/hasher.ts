@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { sleep } from '../base/clock.ts'
 import { SkeinError } from '../base/errors.ts'
 import { type BlobHash, createBlobHasher, hashOf } from '../blobs/hash.ts'
-import { type FileStat, type Filesystem, sameSignature } from './filesystem.ts'
+import { type FileStat, type Filesystem, type HeldAttributes, sameSignature } from './filesystem.ts'
 import type { HashWorkers } from './hash-workers.ts'
 import { isForThread, type SmallFiles } from './small-files.ts'
 
@@ -14,6 +14,7 @@ export interface Hashed {
   readonly hash: BlobHash
   /** What was hashed, to the byte. */
   readonly stat: FileStat
+  readonly attributes: HeldAttributes
   /** All of it, where it was read in one step. */
   readonly bytes?: Uint8Array
   /** Wall clock before it was read, where that was long before it was asked for. */
@@ -52,7 +53,7 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
   }
   const once = async (path: string, signal: AbortSignal): Promise<Hashed | undefined> => {
     const small = await filesystem.readSmall(path, inlineBytes)
-    if (small !== undefined) return { hash: hashOf(small.bytes), stat: small.stat, bytes: small.bytes }
+    if (small !== undefined) return { hash: hashOf(small.bytes), ...small }
     const before = await filesystem.lstat(path)
     if (before === undefined) throw new SkeinError('not.found', `"${path}" is gone`)
     if (before.kind !== 'file') throw new SkeinError('file.changed', `"${path}" is no regular file any more`)
@@ -60,8 +61,9 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
       workers !== undefined && before.size > inlineBytes
         ? await workers.hash(path, signal)
         : await read(path, before.size)
+    const attributes = await filesystem.readAttributes(path)
     const after = await filesystem.lstat(path)
-    return after !== undefined && sameSignature(before, after) ? { hash, stat: after } : undefined
+    return after !== undefined && sameSignature(before, after) ? { hash, stat: after, attributes } : undefined
   }
   const ahead = new Map<string, Promise<Hashed | SkeinError | undefined>>()
   const begin = (small: SmallFiles, paths: readonly string[], signal: AbortSignal): void => {

@@ -4,7 +4,7 @@
  * read them. Bounded; what is beyond is not told.
  */
 import { limits } from '../base/limits.ts'
-import { type FileStat, parentOf, type Signature, sameSignature } from './filesystem.ts'
+import { type FileStat, isWithin, parentOf, type Signature, sameSignature } from './filesystem.ts'
 import type { EntryData } from './folder-tree.ts'
 import type { UnsentChange } from './plan.ts'
 
@@ -20,6 +20,8 @@ export interface LocalChanges {
   note(change: LocalChange): void
   /** Of the direct children of a directory, and of what was below those that are directories: it is looked at anew. */
   clearIn(directory: string): void
+  /** Of all below a directory that stands there no more. */
+  dropBelow(directory: string): void
   /** So many at most, sorted by path. */
   some(most: number): readonly LocalChange[]
   readonly count: number
@@ -51,6 +53,13 @@ export function createLocalChanges(): LocalChanges {
       changes.set(directory, inside.set(change.path, change))
     },
     clearIn,
+    dropBelow(directory) {
+      for (const [known, inside] of changes) {
+        if (!isWithin(known, directory)) continue
+        changes.delete(known)
+        count -= inside.size
+      }
+    },
     some(most) {
       const found: LocalChange[] = []
       for (const inside of changes.values()) {

@@ -1,9 +1,11 @@
 /** Contents that this folder needs and has: elsewhere in its tree, in versions, among the kept bases. They cost no network. */
+import type { Env } from '../base/env.ts'
 import { hasCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobFile } from '../blobs/wanted.ts'
 import { type BlobHash, createBlobHasher, hashOf } from '../blobs/hash.ts'
 import type { Directories } from './directories.ts'
+import { syncMeanwhile } from './early-sync.ts'
 import { type Filesystem, joinPath, removeIfThere, sameSignature } from './filesystem.ts'
 import type { FolderTree } from './folder-tree.ts'
 import { type HashWorkers, isLarge } from './hash-workers.ts'
@@ -27,8 +29,9 @@ export interface LocalWanted {
 const isNoSource = (error: unknown): boolean =>
   hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')
 
-/** A large content, shared or copied by the kernel. @param to nothing stands there. @returns whether it is there now, verified. */
+/** A large content, shared by the file system or copied. @param to nothing stands there. @returns whether it is there now, verified. */
 export async function copyByThread(
+  env: Env,
   parts: LocalPlaces,
   { hash, sizeBytes, signal, to }: LocalWanted & { readonly signal: AbortSignal; readonly to: string },
 ): Promise<boolean> {
@@ -36,7 +39,9 @@ export async function copyByThread(
   if (workers === undefined || !isLarge(sizeBytes)) return false
   for (const path of await localPaths(parts, hash)) {
     try {
-      if ((await workers.copy(path, to, signal)) === hash) return true
+      const copying = workers.copy(path, to, signal)
+      await syncMeanwhile(env, filesystem, to, copying)
+      if ((await copying) === hash) return true
     } catch (error) {
       if (!isNoSource(error)) throw error
     }

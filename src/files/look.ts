@@ -6,12 +6,15 @@ import { hasCode } from '../base/errors.ts'
 import type { Damage } from './damage.ts'
 import { isTorn } from './durability.ts'
 import type { FileStat } from './filesystem.ts'
-import { sameData } from './folder-tree.ts'
+import { type EntryData, sameData } from './folder-tree.ts'
 import { inlineBytes } from './hasher.ts'
 import type { Placing } from './placing.ts'
 import type { DiskState } from './plan.ts'
 import { readData, type ReadEntry, type ReadPlace } from './read-data.ts'
 import { looksSame, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import { judgeAttributes, type ToldAttributes } from './told-attributes.ts'
+
+type ToldDetails = ToldAttributes & Pick<EntryData, 'executable'>
 
 export interface LookPlace extends ReadPlace, Pick<ScanPlace, 'problems' | 'part'> {
   readonly placing: Placing
@@ -25,6 +28,8 @@ export interface Looked {
   readonly disk: DiskState
   readonly stat: FileStat | undefined
   readonly isRacy: boolean
+  /** What the disk has instead of the attributes that the data say (told-attributes.ts). */
+  readonly heldAttributes?: string | undefined
   /** Left short by a power cut (durability.ts). */
   readonly isTorn?: boolean
   /** Of a small file that was read. */
@@ -53,11 +58,17 @@ export async function lookAtAll(
   return results.filter((looked) => looked !== undefined)
 }
 
-export async function look(place: LookPlace, seen: Seen, signal: AbortSignal): Promise<Looked | undefined> {
+/** @param told whose exec bit and extended attributes a disk that cannot hold them is taken to have. */
+export async function look(
+  place: LookPlace,
+  seen: Seen,
+  signal: AbortSignal,
+  told: ToldDetails | undefined = seen.row ?? seen.here,
+): Promise<Looked | undefined> {
   const { row, stat } = seen
   if (stat === undefined) return { seen, disk: { state: 'absent' }, stat, isRacy: false }
   if (row !== undefined && looksSame(row, stat) === true)
-    return { seen, disk: { state: 'same' }, stat, isRacy: false }
+    return { seen, disk: { state: 'same' }, stat, isRacy: false, heldAttributes: row.heldAttributes }
   const path = pathOfSeen(seen)
   try {
     // From before the read: what comes after it may take long, and the file may change in the moment it is read
@@ -70,12 +81,17 @@ export async function look(place: LookPlace, seen: Seen, signal: AbortSignal): P
     const isRacy = found.stat.kind === 'file' && isNew
     // What the disk made of it by itself is no edit: the file counts as it was until it is put right
     const isDamage = row !== undefined && place.damage.covers(row, found.data.hash)
-    const isSame = row !== undefined && (isDamage || sameData(row, found.data))
+    const judged = found.stat.kind === 'file' ? judgeAttributes(found.attributes, told) : undefined
+    const isTold = found.stat.kind === 'file' && !place.filesystem.holdsModes
+    const executable = isTold ? (told?.executable ?? false) : found.data.executable
+    const data = { ...found.data, executable, attributes: judged?.attributes }
+    const isSame = row !== undefined && (isDamage || sameData(row, data))
     const isLeft = place.placing.isTorn(path, found.stat, found.data.hash)
     return {
       isTorn: !isSame && (isLeft || (row !== undefined && isTorn(found.stat, row))),
       seen,
-      disk: isSame ? { state: 'same' } : { state: 'present', data: found.data },
+      disk: isSame ? { state: 'same' } : { state: 'present', data },
+      heldAttributes: judged?.heldAttributes,
       stat: found.stat,
       isRacy,
       bytes: found.bytes,
@@ -104,5 +120,5 @@ export function readAhead(place: LookPlace, places: readonly Seen[], signal: Abo
 /** A file that nobody is told of has no row: what was found in it stands in for that. */
 function recall({ part }: LookPlace, path: string, stat: FileStat): ReadEntry | undefined {
   const data = part.isWhole ? undefined : part.changes.known(path, stat)
-  return data === undefined ? undefined : { data, stat }
+  return data === undefined ? undefined : { data, stat, attributes: data.attributes ?? '' }
 }

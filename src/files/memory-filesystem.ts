@@ -25,6 +25,7 @@ export function createMemoryFilesystem(options: MemoryFilesystemOptions = {}): F
   return {
     watchesTrees: false,
     foldsNames: options.caseInsensitive === true,
+    holdsModes: true,
     lstat: (path) =>
       later(() => {
         const node = disk.find(path)
@@ -81,7 +82,10 @@ export function createMemoryFilesystem(options: MemoryFilesystemOptions = {}): F
 function wholeFileMethods(
   disk: MemoryInodes,
   later: <T>(act: () => T) => Promise<T>,
-): Pick<Filesystem, 'readSmall' | 'createSmall' | 'setMode' | 'syncAll' | 'syncDirectory'> {
+): Pick<
+  Filesystem,
+  'readSmall' | 'createSmall' | 'readAttributes' | 'writeAttributes' | 'setMode' | 'syncAll' | 'syncDirectory'
+> {
   return {
     setMode: (path, mode) =>
       later(() => {
@@ -97,15 +101,23 @@ function wholeFileMethods(
         if (node.kind !== 'file') throw failure('file.changed', `"${path}" is no regular file`)
         return node.content.byteLength > maxBytes
           ? undefined
-          : { bytes: node.content.slice(), stat: statOf(node) }
+          : { bytes: node.content.slice(), stat: statOf(node), attributes: disk.attributesOf(node) }
       }),
-    createSmall: (path, bytes, { mode, mtimeNs }) =>
+    readAttributes: (path) => later(() => disk.attributesOf(disk.get(path))),
+    writeAttributes: (path, attributes) =>
+      later(() => {
+        const held = disk.setAttributes(disk.get(path), attributes)
+        disk.notify(path)
+        return held
+      }),
+    createSmall: (path, bytes, { mode, mtimeNs, attributes }) =>
       later(() => {
         const node = disk.add(path, 'file', '')
         disk.replace(node, bytes.byteLength, bytes, 0)
         disk.touch(node)
         node.mode = mode
         node.mtimeNs = disk.roundTime(mtimeNs)
+        return attributes === undefined ? undefined : disk.setAttributes(node, attributes)
       }),
     syncAll: (files, directories) =>
       later(() => [...files, ...directories].forEach((path) => disk.sync(path))),

@@ -8,6 +8,7 @@ import { SkeinError } from '../base/errors.ts'
 import {
   type FileKind,
   type FileStat,
+  type HeldAttributes,
   nameOf,
   parentOf,
   sameSignature,
@@ -26,6 +27,8 @@ export interface MemoryFilesystemOptions {
   readonly mtimeStepNs?: bigint
   /** Bytes that fit; above it writes throw `disk.full`. */
   readonly capacityBytes?: number
+  /** Extended attributes: held, refused like on FAT, or no part of the system. Held when left out. */
+  readonly attributes?: 'held' | 'refused' | 'unknown'
   readonly journal?: MemoryJournal
 }
 
@@ -56,6 +59,7 @@ export interface MemoryNode {
   content: Uint8Array
   target: string
   mode: number
+  attributes: string
   links: number
   mtimeNs: bigint
   ctimeNs: bigint
@@ -125,8 +129,22 @@ export class MemoryInodes {
   /** The attributes of an inode are about to change. */
   keep(node: MemoryNode): void {
     if (this.options.journal === undefined) return
-    const { mode, links, mtimeNs, ctimeNs } = node
-    this.record(node, () => Object.assign(node, { mode, links, mtimeNs, ctimeNs }))
+    const { mode, attributes, links, mtimeNs, ctimeNs } = node
+    this.record(node, () => Object.assign(node, { mode, attributes, links, mtimeNs, ctimeNs }))
+  }
+
+  attributesOf(node: MemoryNode): HeldAttributes {
+    return this.options.attributes === 'unknown' ? undefined : node.attributes
+  }
+
+  setAttributes(node: MemoryNode, attributes: string): HeldAttributes {
+    const isHeld = (this.options.attributes ?? 'held') === 'held'
+    if (isHeld && attributes !== node.attributes) {
+      this.keep(node)
+      node.attributes = attributes
+      node.ctimeNs = this.tick()
+    }
+    return this.attributesOf(node)
   }
 
   sync(path: string, node = this.find(path)): void {
@@ -228,6 +246,7 @@ export class MemoryInodes {
       content: new Uint8Array(),
       target,
       mode,
+      attributes: '',
       links: 0,
       mtimeNs: this.roundTime(nowNs),
       ctimeNs: nowNs,

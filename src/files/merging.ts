@@ -14,6 +14,7 @@ import { errorFields } from '../base/log.ts'
 import { createScope, type Scope } from '../base/scope.ts'
 import { type BlobHash, hashOf } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/source.ts'
+import { mergeAttributes } from '../crdt/file-attributes.ts'
 import type { BaseKeep } from './base-keep.ts'
 import { joinPath } from './filesystem.ts'
 import type { Conflict, FolderTree } from './folder-tree.ts'
@@ -321,6 +322,7 @@ class FolderMerging implements Merging {
       mtimeNs: conflict.versions.reduce((latest, { mtimeNs }) => (mtimeNs > latest ? mtimeNs : latest), 0n),
       executable: way.sides.some(({ executable }) => executable),
       target: '',
+      attributes: mergeAttributes(conflict.versions.map(({ attributes }) => attributes)),
     } as const
     const merged = conflict.versions.map(({ version }) => version)
     const { leaves } = way

@@ -4,6 +4,7 @@
  * that device's own matter and never travels.
  */
 import { limits } from '../base/limits.ts'
+import { fitName } from '../crdt/view.ts'
 
 /** Our folder inside each root: staging, versions, marker. Never synced under any spelling. */
 export const internalFolder = '.skein'
@@ -72,6 +73,19 @@ const ignorable = /\u200c|\u200d|\u200e|\u200f|[\u202a-\u202e]|[\u206a-\u206f]|\
 export function foldName(name: string): string {
   if (isAscii(name)) return name.toLowerCase()
   return name.normalize('NFKD').toUpperCase().toLowerCase().normalize('NFC')
+}
+
+/**
+ * What a file is called in the document whose name another one beside it has already in another Unicode form: disks that keep
+ * names as they are can hold both, the document has one form only.
+ */
+export function otherFormName(name: string, isTaken: (name: string) => boolean): string {
+  const dot = name.lastIndexOf('.')
+  const [stem, extension] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, '']
+  for (let count = 1; ; count++) {
+    const found = fitName(stem, ` (other form${count === 1 ? '' : ` ${count}`})`, extension)
+    if (!isTaken(found)) return found
+  }
 }
 
 function isAscii(text: string): boolean {

@@ -34,6 +34,7 @@ function toFileVersion(version: DataVersion): FileVersion | undefined {
     mtimeNs: version.mtimeNs ?? 0n,
     executable: isExecutable(version.mode),
     target: '',
+    attributes: version.attributes,
     version: versionText(formatVector(version.versions), hash),
     baseHash: hashOrNone(version.base),
   }

@@ -18,13 +18,14 @@ import {
   type OpenFile,
   parentOf,
   sameSignature,
+  type HeldAttributes,
   type SmallFile,
-  type WatchEvent,
 } from './filesystem.ts'
+import { readAttributes, writeAttributes } from './node-attributes.ts'
+import { probeModes } from './node-modes.ts'
+import { watchDirectory, watchesTrees } from './node-watch.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
-/** inotify watches one directory at a time; FSEvents and ReadDirectoryChangesW a whole tree. */
-const watchesTrees = process.platform === 'darwin' || process.platform === 'win32'
 const readAt = promisify(fs.read)
 const writeAt = promisify(fs.write)
 const syncHandle = promisify(fs.fsync)
@@ -38,6 +39,7 @@ const runFile = promisify(execFile)
 export function createNodeFilesystem(root: string, expected?: RootIdentity): Filesystem {
   const contained = createContainedRoot(root, expected)
   let folds: boolean | undefined
+  let modes: boolean | undefined
   const run = <T>(doing: string, path: string, act: (absolute: string) => T): Promise<T> => {
     try {
       return Promise.resolve(contained.within(path, act))
@@ -62,6 +64,9 @@ export function createNodeFilesystem(root: string, expected?: RootIdentity): Fil
     open: (path, mode) => run('open', path, (absolute) => openFile(absolute, path, mode)),
     readSmall: (path, maxBytes) => run('read', path, (absolute) => readSmall(absolute, path, maxBytes)),
     createSmall: (path, bytes, file) => run('write', path, (absolute) => createSmall(absolute, bytes, file)),
+    readAttributes: (path) => run('look at', path, readAttributes),
+    writeAttributes: (path, attributes) =>
+      run('set the attributes of', path, (absolute) => writeAttributes(absolute, attributes)),
     syncAll: (files, directories) => syncAll(root, contained, files, directories),
     makeDirectory: (path) => run('make the directory', path, (absolute) => fs.mkdirSync(absolute)),
     makeSymlink: (target, path) => run('make the link', path, (absolute) => fs.symlinkSync(target, absolute)),
@@ -90,6 +95,10 @@ export function createNodeFilesystem(root: string, expected?: RootIdentity): Fil
     syncDirectory: (path) => syncDirectory(contained, path),
     watch: (path, listener) => watchDirectory(contained, path, listener),
     watchesTrees,
+    get holdsModes() {
+      modes ??= probeModes(contained)
+      return modes ?? true
+    },
     get foldsNames() {
       folds ??= probeFolding(contained)
       return folds
@@ -197,10 +206,10 @@ function openFile(absolute: string, path: string, mode: 'read' | 'write' | 'crea
     truncate: (sizeBytes) => guard('cut', () => fs.ftruncateSync(handle, sizeBytes)),
     setModified: (mtimeNs) =>
       guard('set the time of', () => {
-        const seconds = Number(mtimeNs) / 1e9
+        const seconds = secondsText(mtimeNs)
         fs.futimesSync(handle, seconds, seconds)
       }),
-    setMode: (bits) => guard('set the mode of', () => fs.fchmodSync(handle, bits)),
+    setMode: (bits) => guard('set the mode of', () => setOwnMode(handle, bits)),
     sync: () => guard('sync', () => syncHandle(handle)),
     close,
     [Symbol.asyncDispose]: close,
@@ -220,26 +229,40 @@ function readSmall(absolute: string, path: string, maxBytes: number): SmallFile 
       if (got === 0) break
       done += got
     }
+    const attributes = readAttributes(absolute)
     const stat = toStat(fs.fstatSync(handle, { bigint: true }))
     const isSame = sameSignature(stat, toStat(before)) && done === stat.size
-    return isSame ? { bytes: bytes.subarray(0, done), stat } : undefined
+    return isSame ? { bytes: bytes.subarray(0, done), stat, attributes } : undefined
   } finally {
     fs.closeSync(handle)
   }
 }
 
-function createSmall(absolute: string, bytes: Uint8Array, { mode, mtimeNs }: NewFile): void {
+function createSmall(absolute: string, bytes: Uint8Array, file: NewFile): HeldAttributes {
   const handle = fs.openSync(absolute, O_RDWR | O_CREAT | O_EXCL | (O_NOFOLLOW ?? 0), 0o600)
   try {
     for (let done = 0; done < bytes.byteLength;)
       done += fs.writeSync(handle, bytes, done, bytes.byteLength - done, done)
-    fs.fchmodSync(handle, mode)
-    const seconds = Number(mtimeNs) / 1e9
+    setOwnMode(handle, file.mode)
+    const seconds = secondsText(file.mtimeNs)
     fs.futimesSync(handle, seconds, seconds)
+    return file.attributes === undefined ? undefined : writeAttributes(absolute, file.attributes)
   } finally {
     fs.closeSync(handle)
   }
 }
+
+/** Of a file that we made ourselves: FAT refuses modes that it cannot hold. */
+function setOwnMode(handle: number, mode: number): void {
+  try {
+    fs.fchmodSync(handle, mode)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) throw error
+  }
+}
+
+/** As a text, because Node takes a negative number for "now". What it makes of it is exact to a fraction of a microsecond. */
+const secondsText = (timeNs: bigint): string => String(Number(timeNs) / 1e9)
 
 /** From so many files on the whole file system is synced: one journal commit instead of one a file. */
 const syncAllFrom = 32
@@ -345,42 +368,6 @@ async function syncDirectory(contained: ContainedRoot, path: string): Promise<vo
     }
   } catch (error) {
     throw filesystemError(error, 'sync', path)
-  }
-}
-
-function watchDirectory(
-  contained: ContainedRoot,
-  path: string,
-  listener: (event: WatchEvent) => void,
-): Disposable {
-  let watcher: fs.FSWatcher
-  try {
-    watcher = contained.within(path, (absolute) =>
-      fs.watch(absolute, { persistent: false, recursive: watchesTrees }),
-    )
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOSPC' || code === 'EMFILE') {
-      throw new SkeinError('limit.exceeded', 'the system has no file watches left', {
-        cause: error,
-        fix: 'raise fs.inotify.max_user_watches; until then the folder is polled',
-      })
-    }
-    throw filesystemError(error, 'watch', path)
-  }
-  watcher.on('change', (_kind, name) =>
-    listener({
-      kind: 'changed',
-      name: typeof name === 'string' ? name.replaceAll('\\', watchesTrees ? '/' : '\\') : undefined,
-    }),
-  )
-  watcher.on('error', () => listener({ kind: 'ended' }))
-  watcher.on('close', () => listener({ kind: 'ended' }))
-  return {
-    [Symbol.dispose]: () => {
-      watcher.removeAllListeners()
-      watcher.close()
-    },
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { limits } from '../base/limits.ts'
 import type { SpacePush } from '../blobs/push.ts'
+import type { FirstIndex } from './first-index.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { Action } from './plan.ts'
 import type { Seen } from './scan.ts'
@@ -11,6 +12,7 @@ import type { Seen } from './scan.ts'
 export interface Offering {
   readonly tree: FolderTree
   readonly push?: Pick<SpacePush, 'offer' | 'room' | 'hasTakers'> | undefined
+  readonly first: Pick<FirstIndex, 'isKnownToOthers'>
 }
 
 const partPlaces = 256
@@ -18,13 +20,14 @@ const partBytes = 4 * 1024 * 1024
 
 /** @param bytes what the action was decided from, where it is at hand. */
 export async function offerNew(
-  { push, tree }: Offering,
+  { push, tree, first }: Offering,
   action: Action,
   bytes: Uint8Array | undefined,
 ): Promise<void> {
   if (action.kind !== 'create' && action.kind !== 'edit' && action.kind !== 'recreate') return
   const { hash } = action.data
   if (push === undefined || bytes === undefined || hash === undefined || !push.hasTakers) return
+  if (first.isKnownToOthers) return
   // What stands here already under another name is known to the others as well
   if ((await tree.rowsWithHash(hash)).length === 0) push.offer(bytes)
 }

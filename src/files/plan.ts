@@ -9,7 +9,7 @@
  * A version that stands in a row has its bytes on this disk, and maybe nowhere else. When they go, the document is told
  * in the same step, or another version has replaced it: else it would name a content that nobody can give.
  */
-import { type EntryData, sameContent, sameData, type SyncedRow, type TreeEntry } from './folder-tree.ts'
+import { type EntryData, sameButAttributes, sameData, type SyncedRow, type TreeEntry } from './folder-tree.ts'
 
 export type DiskState =
   | { readonly state: 'absent' }
@@ -81,6 +81,9 @@ function planUnrecorded(disk: DiskState, here: TreeEntry | undefined): Action {
   }
   // Invariant: bytes are equal, so adopting loses none; no transfer, no copy. Also heals a crash between rename and row
   if (here !== undefined && sameData(disk.data, here)) return { kind: 'adopt', entry: here }
+  // Invariant: the disk has no attributes that could be lost by taking those of the document; they follow (planUnchanged)
+  if (here !== undefined && disk.data.attributes === undefined && sameButAttributes(disk.data, here))
+    return { kind: 'adopt', entry: here }
   // Invariant: the disk's bytes enter the document before anything else; two nodes under one name are told apart by the view
   return { kind: 'create', data: disk.data }
 }
@@ -98,6 +101,8 @@ function planUnchanged(row: SyncedRow, { own, here }: Place): Action {
   // Invariant: equal bytes under a newer version need no disk work
   if (own.version !== row.version || row.isLeftover)
     return sameData(row, own) ? { kind: 'adopt', entry: own } : { kind: 'replace', entry: own }
+  // Devices that merge at once may come to other attributes of one version; the document decides for all
+  if (own.kind === 'file' && own.attributes !== row.attributes) return { kind: 'replace', entry: own }
   return nothing
 }
 
@@ -126,12 +131,7 @@ function planChanged(row: SyncedRow, data: EntryData, { own, here }: Place): Act
     return { kind: 'recreate', data, deletesOld }
   }
   // Invariant: both sides came to the same bytes; agreeing loses none
-  if (
-    own !== undefined &&
-    sameContent(data, own) &&
-    own.version !== row.version &&
-    data.executable === own.executable
-  ) {
+  if (own !== undefined && own.version !== row.version && sameData(data, own)) {
     return { kind: 'adopt', entry: own }
   }
   // Invariant: made from the row's version, so an edit by others is concurrent and both are kept (edit also beats delete)

@@ -1,5 +1,5 @@
 /** What stands at a place of the disk, as the document would have it: content by hash, or the target of a link. */
-import type { FileStat } from './filesystem.ts'
+import type { FileStat, HeldAttributes } from './filesystem.ts'
 import type { EntryData } from './folder-tree.ts'
 import type { Hasher } from './hasher.ts'
 import type { ScanPlace } from './scan.ts'
@@ -10,6 +10,8 @@ export interface ReadPlace extends Pick<ScanPlace, 'filesystem'> {
 
 export interface ReadEntry {
   readonly data: EntryData
+  /** What the disk has; the data say none (told-attributes.ts). */
+  readonly attributes?: HeldAttributes
   /** Of exactly this data. */
   readonly stat: FileStat
   /** Of a small file. */
@@ -34,6 +36,7 @@ export async function readData(
   return {
     data: { ...plain, kind: 'file', hash: hashed.hash, size, mtimeNs, executable: (mode & 0o100) !== 0 },
     stat: hashed.stat,
+    attributes: hashed.attributes,
     bytes: hashed.bytes,
     readFromMs: hashed.readFromMs,
   }

@@ -25,11 +25,6 @@ export function createRootGuard(parts: {
   readonly spaceId: SpaceId
 }): RootGuard {
   const { tree, filesystem } = parts
-  const readMarker = async (): Promise<string | undefined> => {
-    if ((await filesystem.lstat(markerFile))?.kind !== 'file') return undefined
-    const small = await filesystem.readSmall(markerFile, 200)
-    return small === undefined ? undefined : new TextDecoder().decode(small.bytes).trim()
-  }
   const setUp = async (): Promise<void> => {
     const marker = `${parts.spaceId} ${encodeId(parts.random.bytes(16))}`
     await ensureDirectory(filesystem, internalFolder)
@@ -65,7 +60,7 @@ export function createRootGuard(parts: {
       const isDirectory = (await filesystem.lstat(''))?.kind === 'directory'
       const state = judgeRoot({
         recordedMarker,
-        foundMarker: isDirectory ? await readMarker() : undefined,
+        foundMarker: isDirectory ? await readMarker(filesystem) : undefined,
         isDirectory,
       })
       if (state === 'missing') throw missing('its marker is not there: is the disk mounted?')
@@ -80,6 +75,15 @@ export function createRootGuard(parts: {
       return result
     },
   }
+}
+
+/** @returns undefined where there is none. */
+export async function readMarker(
+  filesystem: Pick<Filesystem, 'lstat' | 'readSmall'>,
+): Promise<string | undefined> {
+  if ((await filesystem.lstat(markerFile))?.kind !== 'file') return undefined
+  const small = await filesystem.readSmall(markerFile, 200)
+  return small === undefined ? undefined : new TextDecoder().decode(small.bytes).trim()
 }
 
 const missing = (why: string): SkeinError =>

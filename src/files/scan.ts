@@ -2,12 +2,13 @@
  * Looks at one directory in all three trees and says for each name what is there. Watches before it lists, so that what
  * changes afterwards is announced. Reads no content; whoever needs a hash asks for it (ingest.ts).
  */
+import { hasCode } from '../base/errors.ts'
 import type { Directories } from './directories.ts'
 import { type FileStat, type Filesystem, joinPath, sameSignature } from './filesystem.ts'
 import type { FolderPart } from './folder-part.ts'
 import type { FolderTree, SyncedRow, TreeEntry } from './folder-tree.ts'
 import type { IgnoreRules } from './ignore.ts'
-import { explainNameProblem, isInternal, nameProblem } from './names.ts'
+import { explainNameProblem, isInternal, nameProblem, otherFormName, parkedPrefix } from './names.ts'
 import type { Problems } from './problems.ts'
 import type { Watcher } from './watch.ts'
 
@@ -57,7 +58,9 @@ export async function scanDirectory(
   parentPath: string,
   isNew = false,
 ): Promise<readonly Seen[]> {
-  const stats = await listDisk(place, parentPath)
+  const stats = await unlessDenied(place, `${parentPath}/`, () => listDisk(place, parentPath))
+  // A directory that cannot be looked into is left alone on every side
+  if (stats === undefined) return []
   place.problems.clearIn(parentPath)
   place.part.changes.clearIn(parentPath)
   const rows = new Map((isNew ? [] : await place.tree.rows(parentId)).map((row) => [row.name, row]))
@@ -74,14 +77,11 @@ export async function scanDirectory(
     // A parked file has a reserved name on the disk: its row says whose it is
     if (known === undefined && isInternal(diskName)) continue
     if (place.ignore().ignores(joinPath(parentPath, known ?? diskName), stat?.kind === 'directory')) continue
-    const name = known ?? diskName.normalize('NFC')
+    const plain = diskName.normalize('NFC')
+    const isTaken = (one: string): boolean => onDisk.has(one) || rows.has(one)
+    const name = known ?? (onDisk.has(plain) ? otherFormName(plain, isTaken) : plain)
     const trouble = stat === undefined ? explainNameProblem('not-unicode') : entryTrouble(name, stat)
     if (trouble !== undefined) place.problems.set(path, { cause: trouble, fix: 'rename or remove it' })
-    else if (onDisk.has(name))
-      place.problems.set(path, {
-        cause: 'another file here has the same name in another Unicode form',
-        fix: 'rename one of them',
-      })
     else if (stat !== undefined) onDisk.set(name, { diskName, stat })
     // A place that cannot be looked at is left alone on every side
     if (trouble !== undefined) {
@@ -110,16 +110,19 @@ export async function scanDirectory(
   return seen
 }
 
-/** Of two forms of one name the one that is synced stays: the other one must not pass for an edit of it. */
+/**
+ * Of several forms of one name the one that is synced stays what it is, then the composed one has the name, as everywhere: the
+ * others must not pass for edits of it. They are called otherwise in the document.
+ */
 function knownFirst<T>(
   stats: readonly (readonly [string, T])[],
   known: ReadonlyMap<string, string>,
 ): readonly (readonly [string, T])[] {
-  const isSecondForm = ([name]: readonly [string, T]): boolean =>
-    !known.has(name) && name.normalize('NFC') !== name
-  return stats.some(isSecondForm)
-    ? [...stats.filter((one) => !isSecondForm(one)), ...stats.filter(isSecondForm)]
-    : stats
+  const isComposed = ([name]: readonly [string, T]): boolean => name.normalize('NFC') === name
+  if (stats.every(isComposed)) return stats
+  const isKnown = ([name]: readonly [string, T]): boolean => known.has(name)
+  const others = stats.filter((one) => !isKnown(one))
+  return [...stats.filter(isKnown), ...others.filter(isComposed), ...others.filter((one) => !isComposed(one))]
 }
 
 export interface NamedPlace {
@@ -139,8 +142,29 @@ export async function scanPlace(
   const row = await place.tree.row(parentId, name)
   const here = await place.tree.child(parentId, name, nodeId)
   const diskName = row?.diskName ?? name
-  const stat = await place.filesystem.lstat(joinPath(parentPath, diskName))
+  const path = joinPath(parentPath, diskName)
+  const found = await unlessDenied(place, path, async () => ({ stat: await place.filesystem.lstat(path) }))
+  if (found === undefined) return undefined
+  const { stat } = found
   return { parentId, parentPath, name, diskName, row, stat, here, versions: undefined }
+}
+
+/**
+ * What this process may not look at is a problem of its own, tried again now and then; the rest goes on.
+ * @param path below the folder's root, which is no such place. @returns undefined then.
+ */
+export async function unlessDenied<T>(
+  { problems }: Pick<ScanPlace, 'problems'>,
+  path: string,
+  act: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await act()
+  } catch (error) {
+    if (path === '/' || !hasCode(error, 'file.denied')) throw error
+    problems.failed(path, error)
+    return undefined
+  }
 }
 
 async function listDisk(
@@ -164,6 +188,29 @@ export function looksSame(row: SyncedRow, stat: FileStat): boolean | undefined {
   if (row.kind !== stat.kind) return false
   if (row.kind === 'directory') return true
   return sameSignature(row, stat) && !row.isRacy ? true : undefined
+}
+
+/**
+ * Nothing to decide: disk, row and document are one at this place. In a folder that takes the whole space, and most places are
+ * like this: what would be kept of them for the rest of the round is most of its memory.
+ */
+export function isAtRest({ row, stat, here, versions, name, diskName }: Seen): boolean {
+  if (row === undefined || stat === undefined || here === undefined) return false
+  const isSameDirectory = row.kind !== 'directory' || (row.ino === stat.ino && row.dev === stat.dev)
+  return (
+    looksSame(row, stat) === true &&
+    isSameDirectory &&
+    !row.isLeftover &&
+    row.diskName === diskName &&
+    !diskName.startsWith(parkedPrefix) &&
+    here.nodeId === row.nodeId &&
+    here.version === row.version &&
+    here.attributes === row.attributes &&
+    here.parentId === row.parentId &&
+    here.name === name &&
+    !here.isConflictCopy &&
+    (versions?.length ?? 0) <= 1
+  )
 }
 
 /**

@@ -201,7 +201,7 @@ class FolderScrub implements Scrub {
       Object.assign(this.progress, {
         isUnderWay: false,
         isFast: false,
-        finishedAtMs: this.env.clock.nowMs(),
+        finishedAtMs: this.nowMs(),
         position: '',
       })
       this.pace = undefined
@@ -246,7 +246,7 @@ class FolderScrub implements Scrub {
     if (found === 'same' || (await this.compare(row, path, signal)) === 'same') return
     const { parentId, name, nodeId, version, ino, size: sizeBytes } = row
     const actual = found === 'unreadable' ? undefined : found
-    const foundAtMs = this.env.clock.nowMs()
+    const foundAtMs = this.nowMs()
     const place = { parentId, name, nodeId, version, sizeBytes, ino, actual, foundAtMs }
     this.env.log.error('a file was damaged by the disk', {
       path,
@@ -333,6 +333,11 @@ class FolderScrub implements Scrub {
     return this.progress.bytes + this.progress.files * fileCostBytes
   }
 
+  /** As it is kept: a clock may have parts of a millisecond, or have been set to before 1970. */
+  private nowMs(): number {
+    return Math.max(0, Math.round(this.env.clock.nowMs()))
+  }
+
   private remainingMs(): number | undefined {
     const { pace, parts, progress } = this
     if (!progress.isFast || pace === undefined) return undefined
@@ -348,7 +353,7 @@ class FolderScrub implements Scrub {
     const stored = await keep?.read(`scrub-${spaceId}`)
     if (stored === undefined) {
       // All of it was read when it was put into the index, or written by us
-      this.progress.finishedAtMs ??= this.env.clock.nowMs()
+      this.progress.finishedAtMs ??= this.nowMs()
       await this.save(true)
       return
     }

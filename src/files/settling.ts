@@ -240,6 +240,9 @@ function withOverlay(stored: FolderTree, overlay: Overlay, drain: () => Promise<
     conflictPlaces: () => stored.conflictPlaces(),
     conflict: (id) => stored.conflict(id),
     onChanged: (listener) => stored.onChanged(listener),
+    summary: () => stored.summary(),
+    unseen: (token) => stored.unseen(token),
+    settle: (token) => stored.settle(token),
     async rows(parentId) {
       // Looked up first: what is stored meanwhile is in the answer twice, not missing
       const waiting = new Map(overlay.in(parentId))

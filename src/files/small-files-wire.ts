@@ -3,8 +3,7 @@
  * handed over, not copied; errors as what may be told of them.
  */
 import { fromWireError, SkeinError, toWireError, type WireError } from '../base/errors.ts'
-import type { FileStat } from './filesystem.ts'
-import type { PlacedContent, ReadFile } from './small-files.ts'
+import type { PlacedContent, PlacedSmall, ReadFile } from './small-files.ts'
 
 type Packed<T> = T & { readonly lengthBytes: number }
 
@@ -18,7 +17,7 @@ export interface PackedRead {
   readonly contents: Uint8Array<ArrayBuffer>
 }
 
-export type PackedPlaced = readonly (FileStat | 'blocked' | { readonly error: WireError })[]
+export type PackedPlaced = readonly (PlacedSmall | 'blocked' | { readonly error: WireError })[]
 
 export function packContents(files: readonly PlacedContent[]): PackedContents {
   const packed = files.map(({ bytes, ...file }) => ({ ...file, lengthBytes: bytes.byteLength }))
@@ -34,7 +33,8 @@ export function packRead(answers: readonly (ReadFile | SkeinError | undefined)[]
   const files = answers.map((answer) => {
     if (answer === undefined) return undefined
     if (answer instanceof SkeinError) return { error: toWireError(answer) }
-    return { hash: answer.hash, stat: answer.stat, lengthBytes: answer.bytes.byteLength }
+    const { hash, stat, attributes } = answer
+    return { hash, stat, attributes, lengthBytes: answer.bytes.byteLength }
   })
   const contents = answers.map((answer) =>
     answer !== undefined && 'bytes' in answer ? answer.bytes : noBytes,
@@ -47,14 +47,15 @@ export function unpackRead({ files, contents }: PackedRead): readonly (ReadFile 
   return files.map((file) => {
     if (file === undefined) return undefined
     if ('error' in file) return fromWireError(file.error)
-    return { hash: file.hash, stat: file.stat, bytes: next(file.lengthBytes) }
+    const { hash, stat, attributes } = file
+    return { hash, stat, attributes, bytes: next(file.lengthBytes) }
   })
 }
 
-export const packPlaced = (answers: readonly (FileStat | SkeinError | 'blocked')[]): PackedPlaced =>
+export const packPlaced = (answers: readonly (PlacedSmall | SkeinError | 'blocked')[]): PackedPlaced =>
   answers.map((answer) => (answer instanceof SkeinError ? { error: toWireError(answer) } : answer))
 
-export const unpackPlacements = (answers: PackedPlaced): readonly (FileStat | SkeinError | 'blocked')[] =>
+export const unpackPlacements = (answers: PackedPlaced): readonly (PlacedSmall | SkeinError | 'blocked')[] =>
   answers.map((answer) =>
     typeof answer === 'object' && 'error' in answer ? fromWireError(answer.error) : answer,
   )

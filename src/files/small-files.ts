@@ -5,12 +5,25 @@
 import { throwIfAborted } from '../base/clock.ts'
 import { asSkeinError, hasCode, SkeinError } from '../base/errors.ts'
 import { type BlobHash, hashOf } from '../blobs/hash.ts'
-import { type FileStat, type Filesystem, type NewFile, removeIfThere } from './filesystem.ts'
+import {
+  type FileStat,
+  type Filesystem,
+  type HeldAttributes,
+  type NewFile,
+  removeIfThere,
+} from './filesystem.ts'
 
 export interface ReadFile {
   readonly hash: BlobHash
   readonly stat: FileStat
   readonly bytes: Uint8Array
+  readonly attributes: HeldAttributes
+}
+
+/** As it stands there, looked at right after. */
+export interface PlacedSmall {
+  readonly stat: FileStat
+  readonly attributes: HeldAttributes
 }
 
 export interface PlacedContent extends NewFile {
@@ -30,12 +43,11 @@ export interface SmallFiles {
   ): Promise<readonly (ReadFile | SkeinError | undefined)[]>
   /**
    * Each is made complete and then gets its name, unless anything stands there: 'blocked'. Nothing is synced.
-   * @returns what stands there, looked at right after.
    */
   place(
     files: readonly PlacedContent[],
     signal: AbortSignal,
-  ): Promise<readonly (FileStat | SkeinError | 'blocked')[]>
+  ): Promise<readonly (PlacedSmall | SkeinError | 'blocked')[]>
 }
 
 export function createSmallFiles(filesystem: Filesystem): SmallFiles {
@@ -79,10 +91,11 @@ export function withThread(here: SmallFiles, thread: SmallFiles | undefined): Sm
   }
 }
 
-async function placeOne(filesystem: Filesystem, file: PlacedContent): Promise<FileStat | 'blocked'> {
+async function placeOne(filesystem: Filesystem, file: PlacedContent): Promise<PlacedSmall | 'blocked'> {
   const { path, staging, bytes } = file
+  let attributes: HeldAttributes
   try {
-    await createAnew(filesystem, staging, bytes, file)
+    attributes = await createAnew(filesystem, staging, bytes, file)
     // The kernel refuses if anything came to stand here meanwhile
     if (!(await filesystem.renameIf(staging, path, undefined))) {
       await filesystem.unlink(staging)
@@ -96,7 +109,7 @@ async function placeOne(filesystem: Filesystem, file: PlacedContent): Promise<Fi
   const stat = await filesystem.lstat(path)
   if (stat === undefined)
     throw new SkeinError('file.changed', `"${path}" vanished right after it was written`)
-  return stat
+  return { stat, attributes }
 }
 
 /** Over what a run that was cut off left there. */
@@ -105,12 +118,12 @@ export async function createAnew(
   path: string,
   bytes: Uint8Array,
   file: NewFile,
-): Promise<void> {
+): Promise<HeldAttributes> {
   try {
-    await filesystem.createSmall(path, bytes, file)
+    return await filesystem.createSmall(path, bytes, file)
   } catch (error) {
     if (!hasCode(error, 'file.exists')) throw error
     await filesystem.unlink(path)
-    await filesystem.createSmall(path, bytes, file)
+    return await filesystem.createSmall(path, bytes, file)
   }
 }

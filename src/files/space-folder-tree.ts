@@ -7,8 +7,8 @@ import type { BlobHash } from '../blobs/hash.ts'
 import type { Intents } from '../crdt/intents.ts'
 import type { IndexChange, IndexFlag, IndexRow } from '../crdt/local-index.ts'
 import type { MergedSide } from '../crdt/merge-sides.ts'
-import { isNodeId, type NodeId, rootNodeId, type Writer } from '../crdt/node-id.ts'
-import { compareStamps, type NodeData } from '../crdt/record.ts'
+import { isNodeId, type NodeId, rootNodeId } from '../crdt/node-id.ts'
+import { mtimeMaxNs, type NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
 import type { TreeDirt } from '../crdt/tree-index.ts'
 import type * as crdt from '../crdt/tree-change.ts'
@@ -30,16 +30,19 @@ import {
   type SyncedRow,
   type TreeChange,
   type TreeEntry,
+  type TreeSummary,
   versionText,
 } from './folder-tree.ts'
 import { createHashIndex } from './hash-index.ts'
 import { conflictOf, hashOrNone, isExecutable } from './node-conflict.ts'
+import { summarize } from './tree-summary.ts'
+import { deviceOf, newestWriter, recordingOf } from './written-here.ts'
 
 const kindOf = { file: 'file', dir: 'directory', link: 'symlink' } as const
 const indexKindOf = { file: 'file', directory: 'dir', symlink: 'link' } as const
 const rootPath = '-/root'
 const idsAtOnce = 64
-const recentMax = 16_384
+const recentMax = 4_096
 
 /** @param space stays the caller's; this only reads and commits. Reads all rows once, for the look-up by hash. */
 export async function createSpaceFolderTree(space: SpaceTree): Promise<FolderTree> {
@@ -56,6 +59,7 @@ class SpaceFolderTree implements FolderTree {
   /** Index paths of conflict copies. */
   private readonly conflicts = new Set<string>()
   private ids: NodeId[] = []
+  private loaded: TreeSummary | undefined
   /** Rows written a moment ago: what was just created is asked for by others next. */
   private readonly recent = new Map<string, SyncedRow>()
   private commits = 0
@@ -68,11 +72,23 @@ class SpaceFolderTree implements FolderTree {
   }
 
   async load(): Promise<void> {
-    for await (const row of this.space.index.iterate()) {
-      this.byHash.put(row.path, row.hash)
-      this.noteConflict(row.path, true)
-    }
+    this.loaded = await this.summary()
   }
+
+  async summary(): Promise<TreeSummary> {
+    const { loaded } = this
+    this.loaded = undefined
+    // What was read at the start holds until something is written
+    if (loaded !== undefined && this.commits === 0) return loaded
+    return await summarize(this.space.index.outlines(), ({ directory, name, hash }) => {
+      const path = rowKey(directory, name)
+      this.byHash.put(path, hash === '' ? undefined : hash)
+      this.noteConflict(path, true)
+    })
+  }
+
+  unseen = (token: string): readonly string[] | undefined => this.space.unseen(token)
+  settle = (token: string): Promise<void> => this.space.settle(token)
 
   newNodeId(): string {
     if (this.ids.length === 0) this.ids = [...this.space.newIds(idsAtOnce)]
@@ -241,26 +257,6 @@ function nodeId(id: string): NodeId {
   return id
 }
 
-/** Nodes of which the commit says both what stands on the disk and what the document is to show there. */
-function recordingOf(changes: readonly TreeChange[], rows: readonly RowChange[]): ReadonlySet<string> {
-  const nodes = new Set<string>()
-  const written = new Set(rows.map((row) => (row.kind === 'put' ? row.writtenBy : undefined)))
-  for (const change of changes) {
-    if (change.kind !== 'create' || change.isFirst !== true || !written.has(change)) continue
-    nodes.add(change.nodeId)
-  }
-  return nodes
-}
-
-/** A writer is 8 characters of its device and 6 of one incarnation of it. */
-const deviceOf = (writer: Writer): string => writer.slice(0, 8)
-
-/** Who wrote the version: its newest event. */
-function newestWriter(versions: VersionVector): Writer | undefined {
-  const stamps = [...versions].map(([writer, lamport]) => ({ writer, lamport }))
-  return stamps.sort((a, b) => compareStamps(b, a))[0]?.writer
-}
-
 const indexPath = (parentId: string, name: string): string =>
   parentId === '' ? rootPath : rowKey(parentId, name)
 
@@ -304,6 +300,7 @@ function toTreeEntry(entry: Entry): TreeEntry | undefined {
     mtimeNs: data.mtimeNs ?? 0n,
     executable: kind === 'file' && isExecutable(data.mode),
     target: data.target ?? '',
+    attributes: data.attributes,
   }
 }
 
@@ -318,12 +315,17 @@ function toNodeData(data: EntryData, base: BlobHash | undefined): NodeData {
         kind: 'file',
         hash: data.hash,
         sizeBytes: data.size,
-        mtimeNs: data.mtimeNs,
+        mtimeNs: withinRecord(data.mtimeNs),
         mode: data.executable ? 0o755 : 0o644,
         base,
+        attributes: data.attributes,
       }
   }
 }
+
+/** Some disks hold times of the far future: there the last one stands for them. */
+const withinRecord = (ns: bigint): bigint =>
+  ns > mtimeMaxNs ? mtimeMaxNs : ns < -mtimeMaxNs ? -mtimeMaxNs : ns
 
 function toSyncedRow(row: IndexRow): SyncedRow {
   const slash = row.path.indexOf('/')
@@ -342,6 +344,8 @@ function toSyncedRow(row: IndexRow): SyncedRow {
     size: row.sizeBytes,
     executable: row.kind === 'file' && (row.mode & 0o100) !== 0,
     target: row.target ?? '',
+    attributes: row.attributes,
+    heldAttributes: row.heldAttributes,
     dev,
     ino,
     mtimeNs,
@@ -376,6 +380,8 @@ function toIndexChange(change: RowChange, written: ReadonlyMap<TreeChange, Versi
       mode: row.executable ? 0o755 : 0o644,
       target: row.target === '' ? undefined : row.target,
       diskPath: row.diskName === row.name ? undefined : row.diskName,
+      attributes: row.attributes,
+      heldAttributes: row.heldAttributes,
       flags,
     },
   }

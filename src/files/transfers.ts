@@ -3,6 +3,7 @@
  * large one in `.skein/tmp/<hash>`, verified, until its place is looked at again; a broken large one goes on there later.
  */
 import { backoffMs } from '../base/backoff.ts'
+import { errorFields } from '../base/log.ts'
 import type { Env } from '../base/env.ts'
 import { asSkeinError, hasCode, type SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -14,6 +15,7 @@ import type { StagedContent } from './stage.ts'
 import type { DiskTask } from './disk-task.ts'
 import { bringByDelta, type DeltaParts } from './delta.ts'
 import { isLarge } from './hash-workers.ts'
+import { hasNotes, openPartialFile, removePartial, stagedNameOf } from './partial-file.ts'
 import { copyByThread, copyLocal, findLocal, type LocalPlaces } from './local-contents.ts'
 import { stagingFolder } from './names.ts'
 import { type Problem, problemText } from './problems.ts'
@@ -195,7 +197,8 @@ class StagedTransfers implements Transfers {
 
   async sweep(): Promise<void> {
     for (const { name } of await this.parts.filesystem.readDirectory(stagingFolder)) {
-      const isWanted = isBlobHash(name) && (this.jobs.has(name) || this.ready.has(name))
+      const hash = stagedNameOf(name)
+      const isWanted = isBlobHash(hash) && (this.jobs.has(hash) || this.ready.has(hash))
       if (!isWanted) await this.parts.filesystem.unlink(joinPath(stagingFolder, name))
     }
   }
@@ -291,6 +294,8 @@ class StagedTransfers implements Transfers {
       job.state = 'failed'
       if (job.places.size === 0 || this.isDisposed) {
         this.drop(job)
+        // Nobody wants it any more; what a stop cut off goes on at the next start
+        if (!this.isDisposed) await this.forgetPart(job.hash)
         return
       }
       this.retryLater(job)
@@ -325,24 +330,31 @@ class StagedTransfers implements Transfers {
     const path = joinPath(stagingFolder, hash)
     const onProgress = (bytes: number): void => this.count.got(hash, bytes)
     const wanted = { hash, sizeBytes, signal: job.abort.signal, onProgress }
-    let there = await filesystem.lstat(path)
-    // Longer than wanted: no beginning of it
-    if (there !== undefined && (there.size === 0 || there.size > sizeBytes)) {
-      await filesystem.unlink(path)
-      there = undefined
-    }
-    if (there === undefined) {
-      if (await copyByThread(this.parts, { ...wanted, to: path })) return path
+    const there = await filesystem.lstat(path)
+    // Empty, or longer than wanted: no beginning of it
+    const isStarted = there !== undefined && there.size > 0 && there.size <= sizeBytes
+    if (!isStarted) await removePartial(filesystem, path)
+    if (!isStarted && (await copyByThread(this.env, this.parts, { ...wanted, to: path }))) return path
+    // What has notes may have been begun from an older version
+    if (!isStarted || (await hasNotes(filesystem, path))) {
       const [place] = job.places.values()
-      if (
-        place !== undefined &&
-        (await bringByDelta(this.env, this.parts, wanted, { oldPath: place.path, to: path }))
-      )
-        return path
+      const paths = { oldPath: place?.path ?? '', to: path }
+      if (place !== undefined && (await bringByDelta(this.env, this.parts, wanted, paths))) return path
     }
-    await using file = await filesystem.open(path, there === undefined ? 'create' : 'write')
+    await using file = await openPartialFile(filesystem, path, sizeBytes)
     if (!(await copyLocal(this.parts, job, file))) await fetch(wanted, file)
+    await file.complete()
     return path
+  }
+
+  private async forgetPart(hash: BlobHash): Promise<void> {
+    if (this.jobs.has(hash) || this.ready.has(hash)) return
+    try {
+      await removePartial(this.parts.filesystem, joinPath(stagingFolder, hash))
+    } catch (error) {
+      // because: the next sweep finds it
+      this.env.log.debug('a part of what nobody wants is left', errorFields(error))
+    }
   }
 
   private retryLater(job: Job): void {

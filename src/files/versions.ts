@@ -230,6 +230,8 @@ class FolderVersions implements Versions {
       if (got < buffer.byteLength) break
     }
     if (kept !== undefined) await to.setMode(kept.mode)
+    const attributes = await filesystem.readAttributes(version.kept)
+    if (attributes !== undefined && attributes !== '') await filesystem.writeAttributes(path, attributes)
     await to.sync()
   }
 

@@ -101,7 +101,7 @@ export interface SyncReport {
   readonly isInSync: boolean
   /** Nothing more happens by itself: what is left waits for a person, see `problems` and `heldDeletionCount`. */
   readonly needsPerson?: true
-  /** Names of devices in reach that are still looking at files of these spaces or fetching them. */
+  /** Names of devices in reach that still look at files of these spaces, fetch them, or have not told or heard all news. */
   readonly busyDevices?: readonly string[]
   readonly spaces: readonly SpaceStatus[]
 }

@@ -14,27 +14,35 @@ export interface MemoryTrimParts {
   readonly collect: () => void
 }
 
-const lookEveryMs = 10_000
+const lookEveryMs = 4_000
 /** Of one core; a small board at rest uses about 3 %. */
 const quietLoad = 0.05
-/** Less than this is not worth a pause. */
+/** Less than this, or than this part of all, is not worth a pause. */
 const worthBytes = 4 * 1024 * 1024
+const worthPart = 0.1
+/** A large heap takes long to collect: at rest that must stay far below one per cent of a core. */
+const restFactor = 1_000
 
 /** Looks until disposed. @param parts default: this process. */
 export function trimMemoryWhenQuiet(env: Env, parts = ofThisProcess()): Disposable | undefined {
   if (parts === undefined) return undefined
   let keptBytes = 0
+  let restUntilMs = 0
   let cpuMs = parts.cpuMs()
   let timer: Disposable
   const look = (): void => {
     timer = env.clock.setTimer(lookEveryMs, look)
     const usedMs = parts.cpuMs() - cpuMs
     cpuMs += usedMs
-    if (usedMs > lookEveryMs * quietLoad || parts.heapBytes() < keptBytes + worthBytes) return
     const startMs = env.clock.monotonicMs()
     const beforeBytes = parts.heapBytes()
+    const gainBytes = beforeBytes - keptBytes
+    if (usedMs > lookEveryMs * quietLoad || gainBytes < Math.max(worthBytes, keptBytes * worthPart)) return
+    // After a lot of work a lot is to be had: at once
+    if (startMs < restUntilMs && gainBytes < keptBytes) return
     parts.collect()
     keptBytes = parts.heapBytes()
+    restUntilMs = startMs + (env.clock.monotonicMs() - startMs) * restFactor
     env.log.debug('memory given back', {
       bytes: beforeBytes - keptBytes,
       tookMs: Math.round(env.clock.monotonicMs() - startMs),

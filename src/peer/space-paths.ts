@@ -41,7 +41,10 @@ export async function checkDirectory(
   })
   if (found === undefined)
     throw new SkeinError('not.found', `there is no ${path}`, { fix: `mkdir -p '${path}'` })
-  if (!found.isDirectory()) throw new SkeinError('usage', `${path} is not a directory`)
+  if (!found.isDirectory())
+    throw new SkeinError('usage', `${path} is not a directory`, {
+      fix: 'name a directory; all below it is shared',
+    })
   return path
 }
 

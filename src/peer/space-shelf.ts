@@ -18,12 +18,14 @@ import type { Conflicts } from '../files/conflicts.ts'
 import { createConflicts } from '../files/conflicts.ts'
 import type { Filesystem } from '../files/filesystem.ts'
 import type { Folder } from '../files/folder.ts'
+import type { AskFirst } from '../files/first-index.ts'
 import type { PartRules } from '../files/folder-part.ts'
 import { wholeRules } from '../files/folder-part.ts'
 import { createFolder } from '../files/folder.ts'
 import { createHashWorkers } from '../files/hash-workers.ts'
 import { createNodeFilesystem } from '../files/node-filesystem.ts'
 import type { AskHolders } from '../files/releases.ts'
+import { forgetOtherPlace } from '../files/other-place.ts'
 import { scrubNames } from '../files/scrub.ts'
 import { createSpaceFolderTree } from '../files/space-folder-tree.ts'
 import type { Versions } from '../files/versions.ts'
@@ -50,6 +52,8 @@ export interface ShelfParts {
   readonly isOutOfReach?: (spaceId: SpaceId) => boolean
   /** Asks the other devices what they hold of a space. */
   readonly holders: (spaceId: SpaceId) => AskHolders
+  /** Asks them whether they are about to record the files of a space. */
+  readonly first: (spaceId: SpaceId) => AskFirst
 }
 
 export interface OpenFolder {
@@ -148,7 +152,7 @@ class DeviceShelf implements Shelf {
     const { rules = wholeRules, isPaused = false } = how
     this.places.set(spaceId, { directory, isPaused, counts: noCounts, rules })
     try {
-      await this.open(spaceId)
+      await this.open(spaceId, true)
     } catch (error) {
       this.places.delete(spaceId)
       throw error
@@ -162,6 +166,8 @@ class DeviceShelf implements Shelf {
     this.broken.delete(spaceId)
     this.places.delete(spaceId)
     await this.save()
+    // What comes while it is not open here is noted nowhere
+    await held?.space.settle('')
     await held?.scope.close()
     for (const name of scrubNames(spaceId)) await this.parts.keep.remove(name)
   }
@@ -219,7 +225,8 @@ class DeviceShelf implements Shelf {
     this.held.set(spaceId, { ...next, running: await this.run(next) })
   }
 
-  private async open(spaceId: SpaceId): Promise<void> {
+  /** @param isChosen a person says just now that it lies in this directory. */
+  private async open(spaceId: SpaceId, isChosen = false): Promise<void> {
     const place = this.places.get(spaceId)
     if (place === undefined) return
     const { documents, self } = this.parts
@@ -227,6 +234,7 @@ class DeviceShelf implements Shelf {
     try {
       const space = scope.own(await openSpace(this.env, documents.host, { id: spaceId, device: self }))
       const filesystem = createNodeFilesystem(place.directory)
+      if (isChosen) await forgetOtherPlace(await createSpaceFolderTree(space), filesystem)
       const held: Held = { ...place, spaceId, space, filesystem, scope, running: undefined }
       this.held.set(spaceId, place.isPaused ? held : { ...held, running: await this.run(held) })
     } catch (error) {
@@ -256,6 +264,7 @@ class DeviceShelf implements Shelf {
           partial: exchange,
           rules,
           askHolders: this.parts.holders(spaceId),
+          askFirst: this.parts.first(spaceId),
           hasEverybody: () => this.hasEverybody(spaceId),
           push: exchange.push.open(spaceId, {
             mayRead: (remote) => may(roster.state, remote, 'blob.read', spaceId).allowed,

@@ -18,6 +18,7 @@ import type { PeerApi } from './api.ts'
 import { membersOf } from './auth/roster-state.ts'
 import type { AskBusyMembers } from './busy-members.ts'
 import { startBusyMembers } from './busy-members.ts'
+import { createAskFirst, serveFirst } from './first-index.ts'
 import { createGrantVerb } from './grant-verb.ts'
 import { openGrantedSpaces } from './granted-spaces.ts'
 import type { Mesh } from './mesh.ts'
@@ -36,7 +37,7 @@ import type { Trust } from './trust.ts'
 import { syncOnce } from './sync-once.ts'
 import { followSync, waitForSync } from './sync-wait.ts'
 
-export interface SpacesParts extends Omit<ShelfParts, 'holders'> {
+export interface SpacesParts extends Omit<ShelfParts, 'holders' | 'first'> {
   readonly mesh: Pick<Mesh, 'keeper' | 'methods'>
   readonly note: Trust['note']
   /** Never shared: it holds keys. */
@@ -79,7 +80,9 @@ export async function openSpaces(outer: Env, scope: Scope, parts: SpacesParts): 
   const holding = { ...parts.mesh, roster: parts.roster }
   const all = openSettings(parts.documents.host)
   const settings = await openGrantedSpaces(env, scope, { ...parts, ...parts.mesh }, all)
-  const shelf = await openShelf(env, scope, { ...parts, holders: createHolders(env, holding) })
+  const first = createAskFirst(env, { ...holding, self: parts.self, sync: parts.documents.sync })
+  const shelf = await openShelf(env, scope, { ...parts, holders: createHolders(env, holding), first })
+  serveFirst(scope, holding, (id) => shelf.joined.get(id)?.open?.folder.first)
   serveHolders(
     scope,
     holding,
@@ -128,7 +131,9 @@ function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
   const findSoon = createFindSoon(env, shared)
   const directories = (): readonly string[] =>
     [...shelf.joined.values(), ...shelf.broken.values()].map(({ directory }) => directory)
-  const view = { sync: documents.sync, statuses, busyMembers }
+  const nameOf = (peer: string): string =>
+    membersOf(parts.roster.state).find(({ deviceId }) => deviceId === peer)?.name ?? peer
+  const view = { sync: documents.sync, statuses, busyMembers, nameOf }
   return {
     spaces: statuses,
     async share({ directory, name }) {
@@ -152,7 +157,9 @@ function createListVerbs(env: Env, shared: VerbParts): ListVerbs {
       const space = await findSoon(wanted, signal)
       const held = shelf.joined.get(space.id) ?? shelf.broken.get(space.id)
       if (held !== undefined)
-        throw new SkeinError('usage', `this space is here already, in ${held.directory}`)
+        throw new SkeinError('usage', `this space is here already, in ${held.directory}`, {
+          fix: `to keep it elsewhere, first: skein unshare '${space.name}'`,
+        })
       const path = await checkDirectory(home, directory, directories(), 'may be made')
       await shelf.add(space.id, path, { rules })
       bus.publish('space.joined', { spaceId: space.id, name: space.name, directory: path })

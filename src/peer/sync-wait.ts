@@ -15,6 +15,8 @@ export interface SyncView {
   /** The spaces on this device. */
   statuses(): Promise<readonly SpaceStatus[]>
   readonly busyMembers: AskBusyMembers
+  /** @param peer as `sync` names it: a device id. */
+  nameOf(peer: string): string
 }
 
 export interface SyncWish {
@@ -80,16 +82,19 @@ async function look(view: SyncView, { spaceId, signal }: SyncWish): Promise<Sync
   // What a person paused is not waited for, unless it was asked for by name
   const isDone = ({ state }: SpaceStatus): boolean =>
     state === 'in-sync' || (state === 'paused' && spaceId === undefined)
-  const areEqual = (): boolean => view.sync.peers().every((peer) => view.sync.inSync(peer))
+  const unequal = (): readonly string[] =>
+    view.sync.peers().flatMap((peer) => (view.sync.inSync(peer) ? [] : [view.nameOf(peer)]))
+  const notYet = (busy: readonly string[]): SyncReport =>
+    busy.length === 0 ? { isInSync: false, spaces } : { isInSync: false, spaces, busyDevices: busy }
   const isCalm = spaces.every((space) => isDone(space) || space.needsPerson === true)
-  if (!isCalm || !areEqual()) return { isInSync: false, spaces }
+  if (!isCalm || unequal().length > 0) return notYet(isCalm ? unequal() : [])
   const busyDevices = await view.busyMembers(
     spaces.map(({ id }) => id),
     signal,
   )
-  if (busyDevices.length > 0) return { isInSync: false, spaces, busyDevices }
   // Once more: what the others did until they answered may have come to be known here
-  if (!areEqual()) return { isInSync: false, spaces }
+  const left = [...new Set([...busyDevices, ...unequal()])]
+  if (left.length > 0) return notYet(left)
   return spaces.every(isDone) ? { isInSync: true, spaces } : { isInSync: false, needsPerson: true, spaces }
 }
 

@@ -244,6 +244,10 @@ describe('blob wire format', () => {
       '040000000200000003010203',
     )
     expect(hex(encodeFrame({ kind: 'end', request: 3 }))).toBe('050000000300000000')
+    expect(hex(encodeFrame({ kind: 'accepts', request: 0, takesPacked: true }))).toBe('11000000000000000101')
+    const packed = { kind: 'packed', request: 2, sizeBytes: 2 ** 20, bytes: Uint8Array.of(1, 2) } as const
+    expect(hex(encodeFrame(packed))).toBe('120000000200000006001000000102')
+    expect(decodeFrames(new Uint8Array(Buffer.concat(encodeFrame(packed))))).toEqual([packed])
     expect(hex(encodeFrame({ kind: 'gone', request: 3, reason: 'changed' }))).toBe('06000000030000000102')
   })
 

@@ -159,14 +159,35 @@ describe('pushed contents', () => {
     await until(() => b.heldBytes > 2_000 * 200)
   })
 
+  test('leave many to a message, however they were offered', async () => {
+    const [near, far] = createMemoryChannelPair('push')
+    let messages = 0
+    far.receive((message) => {
+      if (decodePushMessage(message)?.kind === 'push') messages++
+    })
+    a.attach(deviceC, near)
+    using mine = a.open(space, open)
+    far.send(encodeHold([space]))
+    await until(() => mine.hasTakers)
+    for (let index = 0; index < 100; index++) {
+      mine.offer(random.bytes(1_000))
+      await Promise.resolve()
+    }
+    await mine.room(new AbortController().signal)
+    await until(() => messages > 0)
+    expect(messages).toBe(1)
+  })
+
   test('are waited for while contents come in, and not when nothing comes', async () => {
     const [mine, theirs] = await bothOpen()
     const [first, second] = [random.bytes(10), random.bytes(10)]
     expect(await theirs.expect(hashOf(second))).toBeUndefined()
     mine.offer(first)
+    await mine.room(new AbortController().signal)
     await until(() => theirs.get(hashOf(first)) !== undefined)
     const waiting = theirs.expect(hashOf(second))
     mine.offer(second)
+    await mine.room(new AbortController().signal)
     expect(await waiting).toEqual(second)
     expect(await theirs.expect(hashOf(random.bytes(9)))).toBeUndefined()
   })
@@ -195,6 +216,7 @@ describe('pushed contents', () => {
     await until(() => mine.hasTakers)
     const content = random.bytes(100)
     mine.offer(content)
+    await mine.room(new AbortController().signal)
     await until(() => theirs.get(hashOf(content)) !== undefined)
   })
 })

@@ -76,6 +76,43 @@ export function testFilesystem(name: string, setup: () => Promise<FilesystemSetu
       }
     })
 
+    test('times before 1970 and far ahead are set, to about a microsecond', async () => {
+      const times = [
+        0n,
+        -1_000n,
+        -1_500_000_700n,
+        -2_000_000_000n * 1_000_000_000n,
+        1_700_000_000_123_456_789n,
+        2n ** 33n * 1_000_000_000n + 999_999_000n,
+      ]
+      for (const [index, mtimeNs] of times.entries()) {
+        await disk.createSmall(`small ${index}`, bytes('x'), { mode: 0o644, mtimeNs })
+        await using file = await disk.open(`open ${index}`, 'create')
+        await file.setModified(mtimeNs)
+        for (const path of [`small ${index}`, `open ${index}`]) {
+          const differenceNs = ((await disk.lstat(path))?.mtimeNs ?? 0n) - mtimeNs
+          expect(differenceNs > -2_000n && differenceNs < 2_000n, `${path}: ${differenceNs}`).toBe(true)
+        }
+      }
+    })
+
+    test('extended attributes are read with the file, replaced as a whole, and change the ctime alone', async () => {
+      await disk.createSmall('file', bytes('x'), { mode: 0o644, mtimeNs: 5_000_000_000n, attributes: '' })
+      const before = await disk.lstat('file')
+      expect((await disk.readSmall('file', 10))?.attributes).toBe('')
+      expect(await disk.writeAttributes('file', 'user.a=aGk,user.b%20c=')).toBe('user.a=aGk,user.b%20c=')
+      const after = await disk.lstat('file')
+      expect(after?.ctimeNs).not.toBe(before?.ctimeNs)
+      expect(after).toEqual({ ...before, ctimeNs: after?.ctimeNs })
+      expect(await disk.readAttributes('file')).toBe('user.a=aGk,user.b%20c=')
+      expect(await disk.writeAttributes('file', 'user.a=eA')).toBe('user.a=eA')
+      expect((await disk.readSmall('file', 10))?.attributes).toBe('user.a=eA')
+      expect(await disk.writeAttributes('file', '')).toBe('')
+      const file = { mode: 0o644, mtimeNs: 5_000_000_000n, attributes: 'user.new=aGk' }
+      expect(await disk.createSmall('new', bytes('x'), file)).toBe('user.new=aGk')
+      expect(await disk.createSmall('plain', bytes('x'), { mode: 0o644, mtimeNs: 5n })).toBeUndefined()
+    })
+
     test('symlinks are data: never followed by open, list, or as a parent', async () => {
       await disk.makeDirectory('real')
       await writeText(disk, 'real/file', 'secret')

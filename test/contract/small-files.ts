@@ -54,7 +54,7 @@ export function testSmallFiles(name: string, setup: () => Promise<SmallFilesSetu
       await disk.makeDirectory('dir')
       const outcome = await small.place([placed('dir/a', 'first', 1), placed('b', '', 2)], never)
       const stat = await disk.lstat('dir/a')
-      expect(outcome[0]).toEqual(stat)
+      expect(outcome[0]).toMatchObject({ stat })
       expect(outcome).toHaveLength(2)
       expect(stat).toMatchObject({ size: 5, mode: 0o644, links: 1 })
       const differenceNs = (stat as FileStat).mtimeNs - mtimeNs // because: it was found a line above
@@ -62,6 +62,16 @@ export function testSmallFiles(name: string, setup: () => Promise<SmallFilesSetu
       expect(await readText(disk, 'dir/a')).toBe('first')
       expect(await readText(disk, 'b')).toBe('')
       expect(await disk.readDirectory(stagingFolder)).toEqual([])
+    })
+
+    test('reads and sets extended attributes on the way', async () => {
+      const { small, disk } = made
+      const attributes = 'user.a=aGk'
+      const [outcome] = await small.place([{ ...placed('a', 'x', 1), attributes }], never)
+      expect(outcome).toMatchObject({ attributes, stat: await disk.lstat('a') })
+      const [bare] = await small.place([{ ...placed('b', 'x', 2), attributes: '' }], never)
+      expect(bare).toMatchObject({ attributes: '' })
+      expect(await small.read(['a', 'b'], 50, never)).toMatchObject([{ attributes }, { attributes: '' }])
     })
 
     test('replaces nothing, and one that fails stops no other and leaves nothing behind', async () => {
@@ -79,7 +89,7 @@ export function testSmallFiles(name: string, setup: () => Promise<SmallFilesSetu
       )
       expect(outcome.slice(0, 2)).toEqual(['blocked', 'blocked'])
       expect(outcome[2]).toBeInstanceOf(SkeinError)
-      expect(outcome[3]).toMatchObject({ size: 1 })
+      expect(outcome[3]).toMatchObject({ stat: { size: 1 } })
       expect(await readText(disk, 'taken')).toBe('of a person')
       expect(await disk.readDirectory(stagingFolder)).toEqual([])
     })
@@ -91,7 +101,7 @@ export function testSmallFiles(name: string, setup: () => Promise<SmallFilesSetu
         small.place([placed('a', 'same', 1)], never),
         small.place([placed('b', 'same', 2)], never),
       ])
-      expect(outcomes.flat()).toMatchObject([{ size: 4 }, { size: 4 }])
+      expect(outcomes.flat()).toMatchObject([{ stat: { size: 4 } }, { stat: { size: 4 } }])
       expect(await readText(disk, 'a')).toBe('same')
       expect(await readText(disk, 'b')).toBe('same')
     })

@@ -2,7 +2,7 @@ import { copyFile, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createSeededRandom } from '../../src/base/random.ts'
-import type { Range } from '../../src/blobs/range-download.ts'
+import type { Range } from '../../src/blobs/ranges.ts'
 import { createBlockListBuilder } from '../../src/blobs/block-list.ts'
 import { converged, createPair, type Device, type Pair, until } from '../support/two-folders.ts'
 

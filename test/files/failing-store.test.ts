@@ -12,12 +12,21 @@ const waitMs = 20_000
 /** @returns how many readings of rows have failed; they do while `isFailing` says so. */
 function failReadings({ space }: Device, isFailing: (failures: number) => boolean): { failures: number } {
   const counted = { failures: 0 }
+  let isOpen = false
   const children = space.index.children.bind(space.index)
+  const outlines = space.index.outlines.bind(space.index)
+  const failsNow = (): boolean => {
+    const fails = isFailing(counted.failures)
+    if (fails) counted.failures++
+    return fails
+  }
   Object.assign(space.index, {
-    children: (directory: string) => {
-      if (!isFailing(counted.failures)) return children(directory)
-      counted.failures++
-      return Promise.reject(failed())
+    children: (directory: string) => (failsNow() ? Promise.reject(failed()) : children(directory)),
+    outlines: async function* () {
+      // A folder that is opened anew fails by itself: only what is read while it runs is meant
+      if (isOpen && failsNow()) throw failed()
+      yield* outlines()
+      isOpen = true
     },
   })
   return counted

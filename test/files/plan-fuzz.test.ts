@@ -5,6 +5,7 @@ import type { Planner } from '../../simulations/plan/peer.ts'
 import { pastCases } from '../../simulations/plan/past-cases.ts'
 import { partCases, planCases } from '../../simulations/plan/case.ts'
 import { checkPlanCase } from '../../simulations/plan/checks.ts'
+import { sameButAttributes } from '../../src/files/folder-tree.ts'
 import { planPart } from '../../src/files/plan-part.ts'
 import { planPlace } from '../../src/files/plan.ts'
 
@@ -41,6 +42,15 @@ const faults: readonly (readonly [string, Planner])[] = [
     (place) => {
       const action = planPlace(place)
       return action.kind === 'replace' && place.row?.hash === action.entry.hash ? { kind: 'nothing' } : action
+    },
+  ],
+  [
+    'takes a change of extended attributes for none',
+    (place) => {
+      const action = planPlace(place)
+      const { row } = place
+      const isNone = action.kind === 'replace' && row !== undefined && sameButAttributes(row, action.entry)
+      return isNone ? { kind: 'nothing' } : action
     },
   ],
 ]

@@ -9,10 +9,7 @@ describeSeeds({
   seedCount: 2_500,
   seedsPerTest: 250,
   timeoutMs: 300_000,
+  // A conflict copy whose row a power cut took becomes a file of its own (P8): its bytes stand twice, none is lost
+  openSeeds: [3602],
   replay: (seed) => `npm run sim:spaces -- --shrink ${seed}`,
-  /**
-   * 4472: two versions of one file that differ in their exec bit as well are swapped on one disk, and one of them goes from
-   * view (its bytes stay in versions): swapped-versions.ts did not take them for a swap.
-   */
-  openSeeds: [4472],
 })

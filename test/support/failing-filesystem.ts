@@ -45,6 +45,7 @@ export function crashAt(inner: Filesystem, before: number): CrashPoint {
   const filesystem: Filesystem = {
     watchesTrees: inner.watchesTrees,
     foldsNames: inner.foldsNames,
+    holdsModes: inner.holdsModes,
     lstat: (path) => read(() => inner.lstat(path)),
     readDirectory: (path) => read(() => inner.readDirectory(path)),
     readLink: (path) => read(() => inner.readLink(path)),
@@ -54,8 +55,10 @@ export function crashAt(inner: Filesystem, before: number): CrashPoint {
     createSmall: async (path, bytes, file) => {
       if (!crashed && steps >= before)
         await inner.createSmall(path, bytes.subarray(0, bytes.byteLength >> 1), file)
-      await change(() => inner.createSmall(path, bytes, file))
+      return await change(() => inner.createSmall(path, bytes, file))
     },
+    readAttributes: (path) => read(() => inner.readAttributes(path)),
+    writeAttributes: (path, attributes) => change(() => inner.writeAttributes(path, attributes)),
     syncAll: (files, directories) => change(() => inner.syncAll(files, directories)),
     makeDirectory: (path) => change(() => inner.makeDirectory(path)),
     makeSymlink: (target, path) => change(() => inner.makeSymlink(target, path)),

@@ -27,6 +27,7 @@ export function createDamagingDisk(inner: Filesystem, root: string): DamagingDis
   const filesystem: Filesystem = {
     watchesTrees: inner.watchesTrees,
     foldsNames: inner.foldsNames,
+    holdsModes: inner.holdsModes,
     lstat: async (path) => masked(await inner.lstat(path)),
     readDirectory: async (path) =>
       (await inner.readDirectory(path)).map(({ name, stat }) => ({
@@ -40,6 +41,8 @@ export function createDamagingDisk(inner: Filesystem, root: string): DamagingDis
       return small === undefined ? undefined : { ...small, stat: masked(small.stat) ?? small.stat }
     },
     createSmall: (path, bytes, file) => inner.createSmall(path, bytes, file),
+    readAttributes: (path) => inner.readAttributes(path),
+    writeAttributes: (path, attributes) => inner.writeAttributes(path, attributes),
     syncAll: (files, directories) => inner.syncAll(files, directories),
     makeDirectory: (path) => inner.makeDirectory(path),
     makeSymlink: (target, path) => inner.makeSymlink(target, path),

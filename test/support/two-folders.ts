@@ -79,6 +79,15 @@ export async function createDevice(
         workers: createHashWorkers(root, plain),
         keep,
         rules: device.rules,
+        askFirst: () =>
+          Promise.resolve(
+            [...device.reached].map((other) => ({
+              state: other.folder.first.state,
+              hasFiles: other.folder.first.hasFiles,
+              goesFirst: other.id < id,
+              isInStep: true,
+            })),
+          ),
         askHolders: async (hashes) => {
           const held = new Set<BlobHash>()
           for (const other of device.reached)

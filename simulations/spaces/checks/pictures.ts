@@ -7,16 +7,21 @@
  * was lost, no conflict copy.
  */
 import { isInternal } from '../../../src/files/names.ts'
-import { isWithin, nameOf } from '../../../src/files/filesystem.ts'
+import { isWithin, joinPath, nameOf } from '../../../src/files/filesystem.ts'
+import { createSpaceFolderTree } from '../../../src/files/space-folder-tree.ts'
 import type { SpaceDevice } from '../device.ts'
 import { type Picture, takePicture } from '../picture.ts'
 
 export const isFolding = ({ habits }: SpaceDevice): boolean => habits.caseInsensitive || habits.decomposes
 
-/** @returns the picture that all devices show. @throws when they differ. */
-export async function checkPictures(devices: readonly SpaceDevice[]): Promise<Picture> {
+/** @param shared what of a picture is there for all. @returns the picture that all devices show. @throws when they differ. */
+export async function checkPictures(
+  devices: readonly SpaceDevice[],
+  shared: (picture: Picture) => Picture = (picture) => picture,
+): Promise<Picture> {
   const pictures = new Map<SpaceDevice, Picture>()
-  for (const device of devices) pictures.set(device, documentNames(device, await takePicture(device.disk)))
+  for (const device of devices)
+    pictures.set(device, shared(await documentNames(device, await takePicture(device.disk))))
   for (const [device, picture] of pictures) {
     for (const path of picture.keys())
       if (isInternal(nameOf(path))) throw new Error(`${device.name} left ${JSON.stringify(path)} behind`)
@@ -107,27 +112,33 @@ export function differenceOf(a: Picture | undefined, b: Picture | undefined): st
   return undefined
 }
 
-/**
- * Paths as the document has them. Of two forms of one name one is not synced, nor what is below it, which the device has
- * to say.
- */
-export function documentNames(device: SpaceDevice, picture: Picture): Picture {
-  const problems = new Set(device.folder?.status().problems.map(({ path }) => path))
-  const forms = new Map<string, number>()
-  for (const path of picture.keys()) {
-    const name = path.normalize('NFC')
-    forms.set(name, (forms.get(name) ?? 0) + 1)
-  }
+/** Paths as the document has them: in one Unicode form, and of two files with one name in two forms one has another name. */
+export async function documentNames(device: SpaceDevice, picture: Picture): Promise<Picture> {
+  const isPlain = [...picture.keys()].every((path) => path.normalize('NFC') === path)
+  const names = isPlain ? new Map<string, string>() : await namesByPath(device)
   const named = new Map<string, string>()
-  const unsynced: string[] = []
   for (const [path, what] of picture) {
-    const name = path.normalize('NFC')
-    if (problems.has(path) && (forms.get(name) ?? 0) > 1) unsynced.push(path)
-    if (unsynced.some((above) => isWithin(path, above))) continue
-    if (named.has(name)) throw new Error(`${device.name} shows ${JSON.stringify(name)} twice without a word`)
+    const name = names.get(path) ?? path.normalize('NFC')
+    if (named.has(name)) throw new Error(`${device.name} has ${JSON.stringify(name)} twice`)
     named.set(name, what)
   }
   return named
+}
+
+async function namesByPath({ space }: SpaceDevice): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>()
+  if (space === undefined) return names
+  const tree = await createSpaceFolderTree(space)
+  const walk = async (parentId: string, path: string, named: string): Promise<void> => {
+    for (const row of await tree.rows(parentId)) {
+      if (row.parentId === '') continue
+      const [below, name] = [joinPath(path, row.diskName), joinPath(named, row.name)]
+      names.set(below, name)
+      if (row.kind === 'directory') await walk(row.nodeId, below, name)
+    }
+  }
+  await walk(tree.rootId, '', '')
+  return names
 }
 
 /** Directories that somebody deleted and that are shown only for what is in them: with the last of it they go. */

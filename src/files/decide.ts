@@ -286,7 +286,8 @@ async function decideMoves(
     if (looked?.disk.state === 'present' && looked.stat !== undefined) {
       const { stat, isRacy, heldAttributes } = looked
       const found = { data: looked.disk.data, stat, isRacy, heldAttributes }
-      const isCopy = move.from.row !== undefined && (await isCopyOfOthers(place, move.from, move.from.row))
+      const { row } = move.from
+      const isCopy = row !== undefined && !isThere(move, row) && (await isCopyOfOthers(place, move.from, row))
       steps.push(...(isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)))
     }
     again.push(move.from.parentId, move.to.parentId)
@@ -297,6 +298,10 @@ async function decideMoves(
 interface FoundData extends Omit<OnDisk, 'diskName'> {
   readonly data: EntryData
 }
+
+/** The document has it there already: then only the row was missing (a crash right after our own rename). */
+const isThere = ({ to }: Pick<LocalMove, 'to'>, row: SyncedRow): boolean =>
+  to.here?.nodeId === row.nodeId && to.here.version === row.version
 
 /** True for one of several versions of a file that has lost its name, to the first of them or to something else. */
 async function isCopyOfOthers({ tree }: ScanPlace, { here }: Seen, row: SyncedRow): Promise<boolean> {
@@ -339,13 +344,11 @@ function decideMove(
     const change: DataChange = { kind: 'create', nodeId: place.tree.newNodeId(), parentId, name, data }
     return [{ changes: [change], rows: [writtenRow(change, { diskName, ...found })] }]
   }
-  // The document may have it there already: then only the row was missing (a crash right after our own rename)
-  const isThere = to.here?.nodeId === row.nodeId && to.here.version === row.version
   const { nodeId, version: base } = row
   const move: TreeChange = { kind: 'move', nodeId, base, parentId, name, data: row }
   const forget: RowChange = { kind: 'forget', parentId: from.parentId, name: from.name, nodeId }
   const moved = put(rowFor({ ...row, parentId, name }, diskName, found.stat))
-  const steps: Step[] = [{ changes: isThere ? [] : [move], rows: [forget, moved] }]
+  const steps: Step[] = [{ changes: isThere({ to }, row) ? [] : [move], rows: [forget, moved] }]
   if (sameData(data, row)) return steps
   const edit = editOf(row, parentId, name, data)
   return [...steps, { changes: [edit], rows: [writtenRow(edit, { diskName, ...found })] }]

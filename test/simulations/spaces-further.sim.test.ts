@@ -9,7 +9,5 @@ describeSeeds({
   seedCount: 2_500,
   seedsPerTest: 250,
   timeoutMs: 300_000,
-  // A conflict copy whose row a power cut took becomes a file of its own (P8): its bytes stand twice, none is lost
-  openSeeds: [3602],
   replay: (seed) => `npm run sim:spaces -- --shrink ${seed}`,
 })

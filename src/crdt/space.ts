@@ -186,7 +186,11 @@ class HostedSpace implements SpaceTree {
         if (missing.size === 0) draft.write()
       }
       await this.host.transact([...names], work, () => (missing.size === 0 ? follow() : Promise.resolve([])))
-      if (missing.size === 0) return results
+      if (missing.size === 0) {
+        // A batch of rows alone changes no document: nothing else tells that its notes are stored
+        this.tree.unseen.stored()
+        return results
+      }
       // A split put a node into a shard that was not named: nothing was written, once more with it at hand
       for (const name of missing) names.add(name)
     }

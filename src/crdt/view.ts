@@ -2,11 +2,12 @@
  * From the nodes of one directory to its visible entries: names, merged directories, conflict copies. A pure function,
  * so every device shows the same names without writing anything to heal. Rules, in order, for nodes of one name:
  *   1. directories merge into one entry and keep the name;
- *   2. files and links of equal content are one entry;
+ *   2. files and links of equal content are one entry, with the extended attributes of all of them;
  *   3. of the others the one with the highest stamp has the name (first versions before concurrent further ones);
  *   4. the rest appear as `stem (conflict <device>).ext`, made unique against every other name of the directory.
  */
 import { limits } from '../base/limits.ts'
+import { mergeAttributes } from './file-attributes.ts'
 import { contentKey, type DataVersion, type TreeNode } from './join.ts'
 import { deviceShort, type NodeId } from './node-id.ts'
 import { compareStamps } from './record.ts'
@@ -73,11 +74,19 @@ export function viewGroup(nodes: readonly TreeNode[]): readonly NamedVersion[] {
     if (index === undefined || same === undefined) {
       seen.set(key, shown.length)
       shown.push(candidate)
-    } else if (!same.nodes.includes(candidate.node.id)) {
-      shown[index] = { ...same, nodes: [...same.nodes, candidate.node.id] }
+    } else {
+      const id = candidate.node.id
+      const nodes = same.nodes.includes(id) ? same.nodes : [...same.nodes, id]
+      shown[index] = { ...same, nodes, version: withAttributesOf(same.version, candidate.version) }
     }
   }
   return shown
+}
+
+/** Of equal content: what only the other one says of it is not lost. */
+function withAttributesOf(version: DataVersion, other: DataVersion): DataVersion {
+  if (version.attributes === other.attributes) return version
+  return { ...version, attributes: mergeAttributes([version.attributes, other.attributes]) }
 }
 
 /** True for directories, deleted ones too. */

@@ -225,9 +225,10 @@ export const limits = {
   blobWindowBytes: 8 * 1024 * 1024,
   /**
    * Bytes of one large content that have come and are not in its file yet; above it no more is taken from the network. It is
-   * what a kill of the receiver costs besides what was on its way: so much comes a second time, at most.
+   * what a kill of the receiver costs besides what was on its way: so much comes a second time, at most. With half of it the
+   * network waits for the disk so often that a large file takes half as long again.
    */
-  blobUnwrittenBytes: 1024 * 1024,
+  blobUnwrittenBytes: 2 * 1024 * 1024,
   /** Notes of which parts of a staged file are right; longer ones are not believed, what is wrong is found by the block list. */
   partNotesBytes: 16 * 1024 * 1024,
   /** Highest rate that settings may name, kilobytes a second; above it there is no need for a limit. */

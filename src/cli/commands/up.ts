@@ -1,15 +1,19 @@
 /** `skein up`: starts the peer in the background and waits until it is ready, or says why it is not. */
 import { spawn } from 'node:child_process'
 import { hasCode } from '../../base/errors.ts'
+import type { Status } from '../../peer/api.ts'
 import type { ConsoleLink } from '../../peer/api-console.ts'
 import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isSet, textOption, textsOption } from '../command.ts'
 import { daemonNodeOptions } from '../../program/program.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { daemonVariables, ensurePeer } from '../running-peer.ts'
+import { daemonVariables, ensurePeer, type StartedPeer } from '../running-peer.ts'
 import { safe } from '../terminal.ts'
 import { describeLink } from './console.ts'
+
+/** Peers that end just when they are asked; more in a row are a fault of their own. */
+const attemptsMax = 3
 
 export const up: Command = {
   summary: 'start the background peer',
@@ -40,8 +44,8 @@ export const up: Command = {
 async function start(call: Invocation): Promise<number> {
   const daemonArgs = readDaemonArgs(call)
   if (isSet(call, 'foreground')) return await runInForeground(call, daemonArgs)
-  using peer = await ensurePeer(call, daemonArgs)
-  const found = await peer.client.call('status', {})
+  const { peer: reached, found } = await reachPeer(call, daemonArgs)
+  using peer = reached
   const link = await openConsole(peer.client)
   call.terminal.json({ ...found, wasRunning: peer.wasRunning, ...(link !== undefined && { console: link }) })
   const how = peer.wasRunning ? 'was already up' : 'is up'
@@ -60,6 +64,22 @@ async function start(call: Invocation): Promise<number> {
     call.terminal.say('Next: skein pair on one device shows a code, skein pair CODE on the other joins.')
   }
   return exitCodes.ok
+}
+
+/** A peer that ends in this very moment may still take the connection, and never answer: then another one is started. */
+async function reachPeer(
+  call: Invocation,
+  daemonArgs: readonly string[],
+): Promise<{ readonly peer: StartedPeer; readonly found: Status }> {
+  for (let attempt = 1; ; attempt++) {
+    const peer = await ensurePeer(call, daemonArgs)
+    try {
+      return { peer, found: await peer.client.call('status', {}) }
+    } catch (error) {
+      peer[Symbol.dispose]()
+      if (!peer.wasRunning || attempt === attemptsMax || !hasCode(error, 'not.running')) throw error
+    }
+  }
 }
 
 /** @returns undefined when it is switched off, or the peer that runs is older than it. */

@@ -187,6 +187,7 @@ function outlineOf(directory: string, name: string, bytes: Uint8Array): RowOutli
 export async function forgetLocalIndex(store: Store, space: SpaceId): Promise<void> {
   const families = [
     store.keys(withPrefix(`p!${space}!`)),
+    // Paths of nodes: builds before this one wrote them, nobody reads them
     store.keys(withPrefix(`b!${space}!`)),
     unseenKeys(store, space),
   ]

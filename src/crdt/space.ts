@@ -22,6 +22,7 @@ import {
 import { isNodeId, newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
 import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
 import { shardCount, shardName, type LiveRecord } from './shard.ts'
+import type { UnseenBatch } from './unseen.ts'
 import {
   applyChange,
   type ChangeResult,
@@ -176,21 +177,25 @@ class HostedSpace implements SpaceTree {
     for (;;) {
       const missing = new Set<string>()
       let results: readonly ChangeResult[] = []
+      const noted: UnseenBatch[] = []
       const follow = async (): Promise<readonly RowChange[]> => {
+        if (missing.size > 0) return []
         const changed = typeof indexRows === 'function' ? indexRows(results) : indexRows
-        return [...(await this.index.storeRows(changed, onBefore)), ...this.unseenRows(changes, changed)]
+        noted.push(this.unseenBatch(changes, changed))
+        const kept = await this.index.storeRows(changed, onBefore)
+        return [...kept, ...noted.flatMap((batch) => batch.rows)]
       }
       const work = (): void => {
         const draft = new ShardDraft(this, names, missing)
         results = changes.map((change, index) => applyChange(draft, change, twins[index] ?? []))
         if (missing.size === 0) draft.write()
       }
-      await this.host.transact([...names], work, () => (missing.size === 0 ? follow() : Promise.resolve([])))
-      if (missing.size === 0) {
-        // A batch of rows alone changes no document: nothing else tells that its notes are stored
-        this.tree.unseen.stored()
-        return results
+      try {
+        await this.host.transact([...names], work, follow)
+      } finally {
+        for (const batch of noted) batch.stored()
       }
+      if (missing.size === 0) return results
       // A split put a node into a shard that was not named: nothing was written, once more with it at hand
       for (const name of missing) names.add(name)
     }
@@ -220,12 +225,10 @@ class HostedSpace implements SpaceTree {
   async settle(token: string): Promise<void> {
     const { unseen } = this.tree
     if (unseen.isSettled(token)) return
-    const rows = unseen.settle(token)
-    await this.host.transact(
-      [],
-      () => undefined,
-      () => Promise.resolve(rows()),
-    )
+    const settling = unseen.settle(token)
+    const rows = (): Promise<readonly RowChange[]> => Promise.resolve(settling.rows())
+    await this.host.transact([], () => undefined, rows)
+    settling.stored()
   }
 
   /** Living records of a node; its shard must be in memory. For drafts. */
@@ -247,14 +250,13 @@ class HostedSpace implements SpaceTree {
   }
 
   /** A place whose row goes may have to be filled again; one that is made without a row is to be filled. */
-  private unseenRows(changes: readonly TreeChange[], indexed: readonly IndexChange[]): readonly RowChange[] {
+  private unseenBatch(changes: readonly TreeChange[], indexed: readonly IndexChange[]): UnseenBatch {
     const put = new Set(indexed.map((change) => (change.kind === 'put' ? change.row.path : '')))
     const gone = indexed.map((change) => (change.kind === 'delete' ? change.path : ''))
     const ids = gone.map((path) => path.slice(0, Math.max(0, path.lastIndexOf('/'))))
     for (const change of changes)
       if (change.kind === 'create' && !put.has(`${change.parent}/${change.name}`)) ids.push(change.parent)
-    const known = ids.filter(isNodeId)
-    return known.length === 0 ? [] : this.tree.unseen.rows(known)
+    return this.tree.unseen.begin(ids.filter(isNodeId))
   }
 
   /** Nodes that a change must take along because they are shown as one with its node. */

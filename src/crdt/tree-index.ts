@@ -16,7 +16,7 @@ import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
 import type { Store } from './store.ts'
 import * as rows from './tree-rows.ts'
 import { createTreeView, type NodeSource, type TreeView } from './tree-view.ts'
-import { Unseen } from './unseen.ts'
+import { Unseen, type UnseenBatch } from './unseen.ts'
 import { isDirectory } from './view.ts'
 
 /** What a batch changed in the tree. */
@@ -50,6 +50,8 @@ const isPlace = (node: TreeNode | undefined): boolean =>
 export class TreeIndex implements Projection<ShardDetail> {
   readonly view: TreeView
   readonly unseen: Unseen
+  /** Of the batch on its way, and of those before it that failed. */
+  private readonly noted: UnseenBatch[] = []
   private readonly store: Store
   private readonly space: SpaceId
   private readonly onDirt: (dirt: TreeDirt) => void
@@ -182,7 +184,11 @@ export class TreeIndex implements Projection<ShardDetail> {
     const isPlain = isNew && !hasRevived && !hasArrived && detachedRows.length === 0
     this.waiting = { nodes: ids, directories: [...dirty], onlyFiles, isPlain }
     // What is made new here stands on the disk already, or its folder says so itself
-    if (!isPlain) out.push(...this.unseen.rows(dirty))
+    if (!isPlain) {
+      const noted = this.unseen.begin(dirty)
+      this.noted.push(noted)
+      out.push(...noted.rows)
+    }
     return out
   }
 
@@ -211,7 +217,7 @@ export class TreeIndex implements Projection<ShardDetail> {
   stored(origins: readonly ChangeOrigin[]): void {
     const { waiting } = this
     this.waiting = undefined
-    this.unseen.stored()
+    for (const noted of this.noted.splice(0)) noted.stored()
     if (waiting === undefined) return
     const { nodes, directories, onlyFiles, isPlain } = waiting
     if (!onlyFiles) this.forgetKnown(nodes)

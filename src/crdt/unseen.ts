@@ -13,11 +13,17 @@ import type { Store } from './store.ts'
 const noteKey = (space: SpaceId, id: NodeId): string => `g!${space}!${id}`
 const tokenKey = (space: SpaceId): string => `j!${space}`
 
+/** Rows of one batch, and what is to be done once it is stored. */
+export interface UnseenBatch {
+  readonly rows: readonly RowChange[]
+  stored(): void
+}
+
 export class Unseen {
   /** Stored notes, with when they were stored last. */
   private notes = new Map<NodeId, number>()
-  /** In the batch that is being made, or on its way. */
-  private coming: readonly NodeId[] = []
+  /** In batches that are being made, or on their way. */
+  private readonly coming = new Set<readonly NodeId[]>()
   private token: string | undefined
   private stamp = 0
   private readonly store: Store
@@ -38,24 +44,21 @@ export class Unseen {
     const token = await this.store.get(tokenKey(this.space))
     this.token = token === undefined ? undefined : new TextDecoder().decode(token)
     this.notes = notes
-    this.coming = []
+    this.coming.clear()
   }
 
-  /** Rows for the batch that changes these directories. */
-  rows(directories: Iterable<NodeId>): readonly RowChange[] {
-    this.coming = [...this.coming, ...directories]
-    return [...new Set(directories)].map((id) => ({
-      type: 'put',
-      key: noteKey(this.space, id),
-      value: new Uint8Array(),
-    }))
-  }
-
-  /** That batch is in the store. */
-  stored(): void {
-    this.stamp++
-    for (const id of this.coming) this.notes.set(id, this.stamp)
-    this.coming = []
+  /** For the batch that changes these directories; `stored` also when it failed: noted once too often does no harm. */
+  begin(directories: Iterable<NodeId>): UnseenBatch {
+    const ids = [...new Set(directories)]
+    this.coming.add(ids)
+    return {
+      rows: ids.map((id) => ({ type: 'put', key: noteKey(this.space, id), value: new Uint8Array() })),
+      stored: () => {
+        if (!this.coming.delete(ids)) return
+        this.stamp++
+        for (const id of ids) this.notes.set(id, this.stamp)
+      },
+    }
   }
 
   /** The directories noted, when the folder last settled as `token`; undefined when it did not, or as something else. */
@@ -67,21 +70,26 @@ export class Unseen {
     return this.token === token && this.notes.size === 0
   }
 
-  /** @returns what makes the rows once the batch is made: by then there may be newer notes, which stay. */
-  settle(token: string): () => readonly RowChange[] {
+  /**
+   * Drops the notes of now. @returns `rows` for when the batch is made: by then there may be newer notes, which stay; and what
+   * is to be done once it is stored.
+   */
+  settle(token: string): { rows(): readonly RowChange[]; stored(): void } {
     const seen = new Map(this.notes)
-    return () => {
-      const coming = new Set(this.coming)
-      const rows: RowChange[] = []
-      for (const [id, stamp] of seen) {
-        if (this.notes.get(id) !== stamp || coming.has(id)) continue
-        this.notes.delete(id)
-        rows.push({ type: 'del', key: noteKey(this.space, id) })
-      }
-      if (this.token !== token)
-        rows.push({ type: 'put', key: tokenKey(this.space), value: new TextEncoder().encode(token) })
-      this.token = token
-      return rows
+    const dropped: NodeId[] = []
+    return {
+      rows: () => {
+        const coming = new Set([...this.coming].flat())
+        for (const [id, stamp] of seen) if (this.notes.get(id) === stamp && !coming.has(id)) dropped.push(id)
+        const rows: RowChange[] = dropped.map((id) => ({ type: 'del', key: noteKey(this.space, id) }))
+        if (this.token !== token)
+          rows.push({ type: 'put', key: tokenKey(this.space), value: new TextEncoder().encode(token) })
+        return rows
+      },
+      stored: () => {
+        for (const id of dropped) if (this.notes.get(id) === seen.get(id)) this.notes.delete(id)
+        this.token = token
+      },
     }
   }
 }

@@ -24,6 +24,8 @@ export interface PartialFile extends BlobFile, AsyncDisposable {
 
 const notesEnd = '.parts'
 const recordBytes = 16
+/** In memory; what comes out of order soon lies beside each other. */
+const rangesMax = 512
 /** So much is worth a sync while the rest is on its way. */
 const syncFromBytes = 64 * 1024 * 1024
 
@@ -144,6 +146,7 @@ class NotedFile implements PartialFile {
       return
     }
     this.ranges.push({ offset: position, length: byteLength })
+    if (this.ranges.length > rangesMax) this.ranges = [...joined(this.ranges)]
     await this.append({ offset: position, length: byteLength })
   }
 

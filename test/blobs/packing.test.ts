@@ -9,8 +9,8 @@ import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { createSeededRandom } from '../../src/base/random.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
 import { hashOf } from '../../src/blobs/hash.ts'
-import type { BlobFile } from '../../src/blobs/wanted.ts'
 import { decodeFrames, encodeFrame, type Frame } from '../../src/blobs/wire.ts'
+import { memoryBlobFile } from '../support/memory-blob-file.ts'
 
 const random = createSeededRandom(61)
 const mebibyte = 1024 * 1024
@@ -23,31 +23,6 @@ const lines = (sizeBytes: number): Uint8Array => {
 const text = lines(5 * mebibyte + 4_321)
 const hash = hashOf(text)
 const wanted = { hash, sizeBytes: text.byteLength }
-
-function fileOf(sizeBytes: number): BlobFile & { readonly content: Uint8Array; size: number } {
-  const content = new Uint8Array(sizeBytes)
-  return {
-    content,
-    size: 0,
-    stat() {
-      return Promise.resolve({ size: this.size })
-    },
-    read(into, position) {
-      const part = content.subarray(position, position + into.byteLength)
-      into.set(part)
-      return Promise.resolve(part.byteLength)
-    },
-    write(part, position) {
-      content.set(part, position)
-      this.size = Math.max(this.size, position + part.byteLength)
-      return Promise.resolve()
-    },
-    truncate(length) {
-      this.size = length
-      return Promise.resolve()
-    },
-  }
-}
 
 /** Counts what is sent, and may leave frames out that an older version does not know. */
 function counted(channel: Channel, drops: (frame: Frame) => boolean = () => false): { sentBytes: number } {
@@ -126,7 +101,7 @@ describe('a content that compresses', () => {
 
   test('travels compressed', async () => {
     const sent = addSource(text)
-    const file = fileOf(text.byteLength)
+    const file = memoryBlobFile(text.byteLength)
     await asker.fetch(wanted, file)
     expect(isRight(file)).toBe(true)
     expect(sent.sentBytes).toBeLessThan(text.byteLength / 2)
@@ -134,7 +109,7 @@ describe('a content that compresses', () => {
 
   test('travels as it is to a device that does not say that it takes anything else', async () => {
     const sent = addSource(text, (frame) => frame.kind === 'accepts')
-    const file = fileOf(text.byteLength)
+    const file = memoryBlobFile(text.byteLength)
     await asker.fetch(wanted, file)
     expect(isRight(file)).toBe(true)
     expect(sent.sentBytes).toBeGreaterThan(text.byteLength)
@@ -143,7 +118,7 @@ describe('a content that compresses', () => {
   test('and one that does not: nothing is lost by trying', async () => {
     const noise = random.bytes(4 * mebibyte)
     const sent = addSource(noise)
-    const file = fileOf(noise.byteLength)
+    const file = memoryBlobFile(noise.byteLength)
     await asker.fetch({ hash: hashOf(noise), sizeBytes: noise.byteLength }, file)
     expect(Buffer.from(file.content).equals(noise)).toBe(true)
     expect(sent.sentBytes).toBeLessThan(noise.byteLength * 1.001)
@@ -177,7 +152,7 @@ describe('a content that compresses', () => {
     const liar = addLiar(answer)
     addSource(text, undefined, warned.promise)
     const before = process.memoryUsage().arrayBuffers
-    const file = fileOf(text.byteLength)
+    const file = memoryBlobFile(text.byteLength)
     await asker.fetch(wanted, file)
     expect(isRight(file)).toBe(true)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(40 * mebibyte)
@@ -187,7 +162,9 @@ describe('a content that compresses', () => {
 
   test('in a frame that wants much memory to be expanded is refused', async () => {
     addLiar((request) => packed(request, mebibyte, wide))
-    await expect(asker.fetch(wanted, fileOf(text.byteLength))).rejects.toMatchObject({ code: 'blob.corrupt' })
+    await expect(asker.fetch(wanted, memoryBlobFile(text.byteLength))).rejects.toMatchObject({
+      code: 'blob.corrupt',
+    })
   })
 
   test('announced as longer than any range ends the channel', () => {

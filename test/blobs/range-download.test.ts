@@ -6,44 +6,17 @@ import { limits } from '../../src/base/limits.ts'
 import { createLog, type LogRecord } from '../../src/base/log.ts'
 import { createMemoryChannelPair } from '../../src/base/memory-channel.ts'
 import { createSeededRandom } from '../../src/base/random.ts'
-import type { BlobFile } from '../../src/blobs/wanted.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
 import { hashOf } from '../../src/blobs/hash.ts'
 import { createBlockListBuilder, decodeBlockList } from '../../src/blobs/block-list.ts'
+import { type MemoryBlobFile, memoryBlobFile } from '../support/memory-blob-file.ts'
 
 const random = createSeededRandom(23)
 const bytes = random.bytes(24 * 1024 * 1024 + 12_345)
 const hash = hashOf(bytes)
 const sizeBytes = bytes.byteLength
 
-/** Takes bytes where they belong; `content` is what a killed process would leave. */
-function fileOf(
-  start: Uint8Array = new Uint8Array(),
-): BlobFile & { readonly content: Uint8Array; size: number } {
-  const content = new Uint8Array(sizeBytes)
-  content.set(start)
-  return {
-    content,
-    size: start.byteLength,
-    stat() {
-      return Promise.resolve({ size: this.size })
-    },
-    read(into, position) {
-      const part = content.subarray(position, Math.min(this.size, position + into.byteLength))
-      into.set(part)
-      return Promise.resolve(part.byteLength)
-    },
-    write(part, position) {
-      content.set(part, position)
-      this.size = Math.max(this.size, position + part.byteLength)
-      return Promise.resolve()
-    },
-    truncate(length) {
-      this.size = length
-      return Promise.resolve()
-    },
-  }
-}
+const fileOf = (start?: Uint8Array): MemoryBlobFile => memoryBlobFile(sizeBytes, start)
 
 function listOf(content: Uint8Array): Uint8Array {
   const list = createBlockListBuilder(content.byteLength)

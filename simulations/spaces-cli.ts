@@ -7,6 +7,7 @@ import { createSystemClock } from '../src/base/system-clock.ts'
 import { integer, readOptions } from './options.ts'
 import type { SimulationResult } from './scenario.ts'
 import { drawHistory, type History, type HistoryOptions } from './spaces/history.ts'
+import { drawHomesHistory } from './spaces/homes-history.ts'
 import { drawPartsHistory } from './spaces/parts-history.ts'
 import { shrinkHistory } from './spaces/shrink.ts'
 import { runHistory } from './spaces.sim.ts'
@@ -23,7 +24,8 @@ Whole devices that share a space, on simulated network, disks and clocks, from s
   --from S       the first of them (1)
   --peers K      so many devices, 2 to 8; drawn from the seed when left out
   --family F     'spaces' (the default), or 'parts': devices that only receive, that keep a part or may only read,
-                 folders put aside, silent damage of disks, rules of what is left out
+                 folders put aside, silent damage of disks, rules of what is left out;
+                 or 'homes': homes put back from backups, documents with what is no record
   --trace SEED   runs one seed twice and tells all that happens
   --shrink SEED  cuts a failing seed short and tells what is left of it
   --help         this text`
@@ -45,7 +47,9 @@ async function main(): Promise<number> {
   if (typeof values === 'number') return values
   const [seeds, from, peers] = [integer(values.seeds), integer(values.from), integer(values.peers)]
   const [traced, shrunk] = [integer(values.trace), integer(values.shrink)]
-  const draw: Draw | undefined = { spaces: drawHistory, parts: drawPartsHistory }[values.family]
+  const draw: Draw | undefined = { spaces: drawHistory, parts: drawPartsHistory, homes: drawHomesHistory }[
+    values.family
+  ]
   const isGood = [seeds, from, peers, traced, shrunk].every((number) => !Number.isNaN(number))
   if (!isGood || draw === undefined || seeds === undefined || from === undefined) {
     console.error(usage)

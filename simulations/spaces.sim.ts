@@ -10,6 +10,8 @@ import type { SimulationResult } from './scenario.ts'
 import { type BrakeCheck, createBrakeCheck } from './spaces/checks/brake.ts'
 import { createContentCheck } from './spaces/checks/contents.ts'
 import { createDeletionCheck, type DeletionCheck } from './spaces/checks/deletions.ts'
+import { createGarbageCheck } from './spaces/checks/garbage.ts'
+import { createIdentityCheck } from './spaces/checks/identities.ts'
 import {
   checkAlone,
   checkPictures,
@@ -27,6 +29,7 @@ import { SpaceDevice } from './spaces/device.ts'
 import { createSpaceFaults, type SpaceFaults } from './spaces/faults.ts'
 import { describeHistory, drawHistory, type History, type Phase, type Step } from './spaces/history.ts'
 import { createSpaceLinks, type SpaceLinks } from './spaces/links.ts'
+import { drawHomesHistory } from './spaces/homes-history.ts'
 import { drawPartsHistory } from './spaces/parts-history.ts'
 import { PartChecks } from './spaces/part-checks.ts'
 import { contentKeyOf, type Picture, takePicture } from './spaces/picture.ts'
@@ -61,6 +64,11 @@ export function runSpaceParts(seed: number, options: SpacesOptions = {}): Promis
   return runHistory(drawPartsHistory(seed, { peers: options.peers }), options)
 }
 
+/** The third family: homes put back from backups, documents with what is no record (spaces/homes-history.ts). */
+export function runSpaceHomes(seed: number, options: SpacesOptions = {}): Promise<SimulationResult> {
+  return runHistory(drawHomesHistory(seed, { peers: options.peers }), options)
+}
+
 export async function runHistory(
   history: History,
   options: Omit<SpacesOptions, 'peers'> = {},
@@ -88,6 +96,7 @@ class Spaces {
   private readonly contents
   private readonly deletions: DeletionCheck
   private readonly brake: BrakeCheck
+  private readonly garbage = createGarbageCheck()
   private fault: string | undefined
   /** Somebody waits for what no device has any more (part-checks.ts). */
   private hasExcused = false
@@ -115,6 +124,7 @@ class Spaces {
       contents: () => this.contents,
       isCut: (a, b) => this.links.isCut(a, b),
     })
+    const identities = createIdentityCheck(onFault)
     this.contents = createContentCheck((device) =>
       history.parts === undefined ? [] : this.parts.holdersFor(device),
     )
@@ -131,6 +141,11 @@ class Spaces {
           devices: () => this.devices,
           isVerbose,
           onFault,
+          onIdentity: ({ name }, clientId) => identities.identified(name, clientId),
+          onSetBack: (device) => {
+            identities.setBack(device.name)
+            this.garbage.setBack(device)
+          },
           watchTree: (device, tree) => this.watch(device, tree, onFault),
           part: this.parts.part(index),
         }),
@@ -147,6 +162,7 @@ class Spaces {
       device.onCrash = (kind) => {
         if (kind === 'power') this.contents.lostPower(device)
         if (kind === 'power') this.deletions.lostPower(device)
+        if (kind === 'power') this.garbage.setBack(device)
         this.crashed.add(device)
         this.faults.crashed(device)
       }
@@ -190,6 +206,8 @@ class Spaces {
       const shown = await this.comeToRest()
       if (device === undefined || expected === undefined || this.devices.some(isFolding)) continue
       if (!wasWhole || !device.isWhole || this.hasExcused || step.fault?.kind === 'damage') continue
+      // A home from before does not know of what was moved away or deleted meanwhile
+      if (step.fault?.kind === 'restore') continue
       // With other rules another part of the tree is there for all
       if (this.history.hasIgnoreRules === true) continue
       const meant = withoutGhosts(await documentNames(device, expected), ghosts)
@@ -219,6 +237,9 @@ class Spaces {
     if (fault?.kind === 'damage') await this.parts.before(fault, device)
     if (fault !== undefined) this.faults.apply({ afterMs: 0, device: index, act, fault }, fault)
     if (fault !== undefined) this.parts.after(fault, device)
+    // Not waited for: who crashes meanwhile never answers; nor in the midst of what the person does now
+    if (fault?.kind === 'scribble')
+      this.world.clock.setTimer(1, () => void this.garbage.scribble(device, fault.lots))
     if (fault?.kind === 'errors' || fault?.kind === 'store-fails') this.deletions.failing(device)
     if (act === undefined || device.health.isUnmounted) return
     const { hasSpellings } = this.history
@@ -307,7 +328,12 @@ class Spaces {
       const status = device.folder?.status()
       // A directory that was made here and is not sent may stand where another thing is to come
       const mayBeBlocked = isHindered || !device.isWhole
-      const isBlocked = mayBeBlocked && status?.state === 'waiting' && status.transfers.waiting === 0
+      const isBlocked =
+        mayBeBlocked &&
+        status?.state === 'waiting' &&
+        status.transfers.waiting === 0 &&
+        // What a failing disk refused is tried again by itself
+        !status.problems.some(({ isRetrying }) => isRetrying === true)
       if (status?.state !== 'in-sync' && !isBlocked && !excused.has(device)) return false
       return this.devices.every((other) => other === device || device.sync?.inSync(other.deviceId) === true)
     })
@@ -336,6 +362,7 @@ class Spaces {
     const whole = isPart ? this.devices.filter((device) => device.isWhole && !this.hasExcused) : this.devices
     const picture = await checkPictures(whole, (shown) => this.shared(shown))
     await checkDocuments(this.devices)
+    await this.garbage.check(this.devices)
     if (isPart) await this.parts.check()
     for (const device of this.devices) {
       if (whole.includes(device) && this.history.hasIgnoreRules !== true) await checkRows(device)

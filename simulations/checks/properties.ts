@@ -21,15 +21,24 @@ export const propertyChecks: readonly PropertyCheck[] = [
   { property: 'P2 in sync by digest alone', by: [`${spaces}/rest.ts`], when: 'at rest' },
   { property: 'P3 any order and repetition', by: [`${spaces}/pictures.ts`], when: 'at rest' },
   { property: 'P4 no change is lost', by: [`${spaces}/contents.ts`], when: 'at rest' },
-  { property: 'P5 told is kept', by: ['test/crdt/store.test.ts'], when: 'test' },
+  {
+    // Who forgot what it had told is told so: P6's tripwire, and no other device may know more of it than it does
+    property: 'P5 told is kept',
+    by: ['simulations/spaces/device.ts', 'test/crdt/store.test.ts'],
+    when: 'always',
+  },
   { property: 'P6 one content for a clock', by: ['simulations/spaces/device.ts'], when: 'always' },
-  { property: 'P7 clones are told apart', by: ['test/crdt/cloned-homes.test.ts'], when: 'test' },
+  {
+    property: 'P7 clones are told apart',
+    by: [`${spaces}/identities.ts`, 'test/crdt/cloned-homes.test.ts'],
+    when: 'always',
+  },
   { property: 'P8 never seeded again', by: [`${spaces}/seeding.ts`], when: 'always' },
   { property: 'P9 bounded metadata', by: ['test/crdt/tree-properties.test.ts'], when: 'test' },
   {
     property: 'P10 invalid records put aside',
-    by: ['test/crdt/record.test.ts', 'test/crdt/space.test.ts'],
-    when: 'test',
+    by: [`${spaces}/garbage.ts`, 'test/crdt/record.test.ts', 'test/crdt/space.test.ts'],
+    when: 'at rest',
   },
   { property: 'P11 winner and conflict copies', by: [`${spaces}/pictures.ts`], when: 'at rest' },
   {
@@ -57,7 +66,11 @@ export const propertyChecks: readonly PropertyCheck[] = [
     when: 'at rest',
   },
   { property: 'P20 colliding names', by: [`${spaces}/pictures.ts`], when: 'at rest' },
-  { property: 'P21 links are data', by: ['test/contract/filesystem.ts'], when: 'test' },
+  {
+    property: 'P21 links are data',
+    by: [`${spaces}/pictures.ts`, 'test/contract/filesystem.ts'],
+    when: 'at rest',
+  },
   {
     property: 'P22 no way out of the root',
     by: [`${spaces}/contained.ts`, 'test/files/names.test.ts'],

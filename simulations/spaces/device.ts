@@ -7,19 +7,16 @@ import { hasCode, SkeinError } from '../../src/base/errors.ts'
 import { type DeviceId, newDeviceId, type PeerId, type SpaceId } from '../../src/base/ids.ts'
 import type { Channel } from '../../src/base/channel.ts'
 import { createMemoryKeep, type Keep } from '../../src/base/keep.ts'
-import { limits } from '../../src/base/limits.ts'
-import { createLog } from '../../src/base/log.ts'
 import type { MemoryHost } from '../../src/base/memory-host.ts'
 import { noMetrics } from '../../src/base/metrics.ts'
 import { createSeededRandom, type Random } from '../../src/base/random.ts'
 import { type BlobExchange, createBlobExchange } from '../../src/blobs/exchange.ts'
 import type { BlobHash } from '../../src/blobs/hash.ts'
 import { createDocHost, type DocHost } from '../../src/crdt/doc-host.ts'
-import { createMemoryDisk, type MemoryDisk } from '../../src/crdt/memory-database.ts'
+import type { MemoryDisk } from '../../src/crdt/memory-database.ts'
 import { openSpace, type SpaceTree } from '../../src/crdt/space.ts'
-import { openStore, type Store } from '../../src/crdt/store.ts'
+import type { Store } from '../../src/crdt/store.ts'
 import { createSync, type Sync } from '../../src/crdt/sync.ts'
-import { createMemoryWitness } from '../../src/crdt/witness.ts'
 import type { Filesystem } from '../../src/files/filesystem.ts'
 import type { FolderTree } from '../../src/files/folder-tree.ts'
 import type { OtherFirst } from '../../src/files/first-index.ts'
@@ -30,14 +27,15 @@ import type { FolderParts } from '../../src/files/folder-parts.ts'
 import { createSelection, type Selection } from '../../src/files/selection.ts'
 import type { AskHolders } from '../../src/files/releases.ts'
 import type { FolderOptions } from '../../src/files/folder-options.ts'
-import { mergeContents } from '../../src/files/merge-contents.ts'
-import type { MergeWorkers } from '../../src/files/merge-workers.ts'
 import { createMemoryFilesystem } from '../../src/files/memory-filesystem.ts'
 import { createSpaceFolderTree } from '../../src/files/space-folder-tree.ts'
 import { newSimulatedPeerId } from '../mesh-peer.ts'
 import { createSimulatedProcess, type SimulatedProcess } from '../process.ts'
 import type { World } from '../world.ts'
 import { watchPaths } from './checks/contained.ts'
+import { createDeviceLog } from './device-log.ts'
+import { mergesAtOnce } from './merges-at-once.ts'
+import { DeviceHome } from './device-home.ts'
 import { createDeviceDisk, type DeviceDisk, type DiskHealth } from './device-disk.ts'
 import { createPowerJournal } from './power-journal.ts'
 
@@ -60,6 +58,9 @@ export interface DeviceParts {
   /** All of them, this one too. */
   readonly devices: () => readonly SpaceDevice[]
   readonly isVerbose: boolean
+  /** Who writes into the store from now on. */
+  readonly onIdentity: (device: SpaceDevice, clientId: number) => void
+  readonly onSetBack: (device: SpaceDevice) => void
   /** A task of production code has failed: never right. */
   readonly onFault: (what: string) => void
   /** Checks may look at what the folder does to it. */
@@ -105,7 +106,6 @@ export class SpaceDevice {
   readonly disk: Filesystem
   readonly health: DiskHealth
   readonly journal = createPowerJournal()
-  readonly storeDisk: MemoryDisk = createMemoryDisk()
   readonly random: Random
   wallOffsetMs = 0
   /** What part of the space it takes; holds from the next opening of the folder on. */
@@ -122,8 +122,7 @@ export class SpaceDevice {
   onEnded: () => void = () => undefined
   private readonly parts: DeviceParts
   private readonly keep: Keep = createMemoryKeep()
-  private readonly witness = createMemoryWitness()
-  private boots = 0
+  private readonly home = new DeviceHome()
   private running: Running | undefined
 
   constructor(parts: DeviceParts) {
@@ -154,6 +153,10 @@ export class SpaceDevice {
       attributes: habits.mtimeStepNs > 1n ? 'refused' : 'held',
       journal: this.journal,
     })
+  }
+
+  get storeDisk(): MemoryDisk {
+    return this.home.disk
   }
 
   get folder(): Folder | undefined {
@@ -242,12 +245,23 @@ export class SpaceDevice {
     running.process.kill()
     running.network.kill()
     if (kind === 'power') {
-      this.boots++
       this.journal.cut(this.random)
-      this.storeDisk.losePower()
+      this.home.losePower()
     }
     this.onCrash(kind)
     this.onEnded()
+  }
+
+  backUp(): void {
+    this.home.backUp()
+  }
+
+  /** The home becomes what the last backup holds, the folder stays; who runs is ended. */
+  restoreHome(): void {
+    if (!this.home.hasBackup) return
+    this.crash('kill')
+    this.home.restore(this.random)
+    this.parts.onSetBack(this)
   }
 
   /** Ends in good order. */
@@ -346,12 +360,10 @@ export class SpaceDevice {
 
   private async open(env: Env, running: Running): Promise<void> {
     const { disk } = running
-    const store = await openStore(env, {
-      open: async () => disk.database(await this.storeDisk.open()),
-      witness: this.witness,
-      boot: `boot ${this.boots}`,
-    })
+    const store = await this.home.openStore(env, (database) => disk.database(database))
     running.store = store
+    this.parts.onIdentity(this, store.identity.clientId)
+    store.on('identified', ({ identity }) => this.parts.onIdentity(this, identity.clientId))
     // P6: a pair of client and clock has one content
     store.on('forked', ({ document }) => this.parts.onFault(`${this.name}: ${document} has forked`))
     running.host = await createDocHost(env, store)
@@ -372,29 +384,12 @@ export class SpaceDevice {
   }
 
   private envOf(process: SimulatedProcess): Env {
-    const { world, isVerbose, onFault } = this.parts
-    const log = createLog(
-      ({ message, fields }) => {
-        if (isVerbose) world.note(this.name, `${message} ${text(fields)}`)
-        if (message === 'task failed' || message === 'cleanup failed')
-          onFault(`${this.name}: ${message} ${text(fields)}`)
-      },
-      isVerbose ? 'debug' : 'error',
-    )
+    const { world } = this.parts
     return {
       clock: { ...process.clock, nowMs: () => world.clock.nowMs() + this.wallOffsetMs },
       random: createSeededRandom(world.random.uint32()),
       metrics: noMetrics,
-      log,
+      log: createDeviceLog(this.parts),
     }
   }
 }
-
-/** A thread would answer in a time of its own. */
-const mergesAtOnce: MergeWorkers = {
-  merge: (request) => Promise.resolve(mergeContents(request, { left: limits.mergeSteps })),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-}
-
-const text = (fields: unknown): string =>
-  JSON.stringify(fields, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))

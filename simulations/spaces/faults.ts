@@ -1,7 +1,7 @@
 /** Breaks things in a simulated space for a while, as the history says, and heals all at the end of a phase. */
 import type { World } from '../world.ts'
 import type { SpaceDevice } from './device.ts'
-import type { Fault, PartFault, Step } from './history.ts'
+import type { Fault, HomeFault, PartFault, Step } from './history.ts'
 import type { SpaceLinks } from './links.ts'
 
 export interface SpaceFaults {
@@ -88,8 +88,25 @@ class DrawnFaults implements SpaceFaults {
       case 'pause':
         device.folder?.pause()
         return this.after(fault.forMs, () => device.folder?.resume())
+      case 'back-up':
+      case 'restore':
+      case 'scribble':
+        return this.applyHome(device, fault)
       default:
         return this.applyPart(device, fault)
+    }
+  }
+
+  private applyHome(device: SpaceDevice, fault: HomeFault): void {
+    switch (fault.kind) {
+      case 'back-up':
+        return device.backUp()
+      case 'restore':
+        this.downMs.set(device, fault.downMs)
+        return device.restoreHome()
+      case 'scribble':
+        // Its check has to know of it: spaces.sim.ts
+        return undefined
     }
   }
 

@@ -35,6 +35,7 @@ export type Fault =
   | { readonly kind: 'clock'; readonly byMs: number }
   | { readonly kind: 'pause'; readonly forMs: number }
   | PartFault
+  | HomeFault
 
 /** Of the further family alone (parts-history.ts). */
 export type PartFault =
@@ -48,7 +49,15 @@ export type PartFault =
   | { readonly kind: 'revert' }
   | { readonly kind: 'stop-scrub' }
 
-type FirstFaultKind = Exclude<Fault['kind'], PartFault['kind']>
+/** Of the third family alone (homes-history.ts). */
+export type HomeFault =
+  | { readonly kind: 'back-up' }
+  /** The home is that of the last backup again, the folder stays as it is. */
+  | { readonly kind: 'restore'; readonly downMs: number }
+  /** Writes what is no record. */
+  | { readonly kind: 'scribble'; readonly lots: readonly [number, number, number] }
+
+type FirstFaultKind = Exclude<Fault['kind'], (PartFault | HomeFault)['kind']>
 
 export interface Step {
   readonly afterMs: number

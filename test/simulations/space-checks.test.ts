@@ -10,6 +10,8 @@ import { createSelection } from '../../src/files/selection.ts'
 import { propertyChecks } from '../../simulations/checks/properties.ts'
 import { createBrakeCheck } from '../../simulations/spaces/checks/brake.ts'
 import { checkClaim } from '../../simulations/spaces/checks/claims.ts'
+import { createIdentityCheck } from '../../simulations/spaces/checks/identities.ts'
+import { checkGarbage } from '../../simulations/spaces/checks/garbage.ts'
 import { isContained, watchPaths } from '../../simulations/spaces/checks/contained.ts'
 import { checkStays, rulesOf, withoutIgnored } from '../../simulations/spaces/checks/ignored.ts'
 import { checkPart, type PartView, watchReadOnly } from '../../simulations/spaces/checks/parts.ts'
@@ -188,4 +190,38 @@ test('P1, P13, P25, P31: pictures that differ, work at rest and false claims are
     rounds: 0,
   } as const
   expect(() => checkClaim('d0', status)).toThrow('says that it is in sync')
+})
+
+test('P7: an identity of two devices is found, and one from before a device was set back', () => {
+  const faults: string[] = []
+  const check = createIdentityCheck((what) => faults.push(what))
+  check.identified('d0', 1)
+  check.identified('d1', 2)
+  check.identified('d0', 1)
+  check.setBack('d0')
+  check.identified('d0', 3)
+  check.identified('d1', 2)
+  expect(faults).toEqual([])
+  check.identified('d0', 1)
+  check.identified('d1', 3)
+  expect(faults).toEqual([
+    'd0 writes under an identity from before it was set back',
+    'd1 writes under the identity of d0',
+  ])
+})
+
+test('P10: what is no record and is dropped is found', async () => {
+  const lists = { 'l:one': ['kept'], 'l:two': [] }
+  const host = {
+    read: (_names: readonly string[], use: (document: () => unknown) => unknown) =>
+      Promise.resolve(
+        use(() => ({ getArray: (name: keyof typeof lists) => ({ toArray: () => lists[name] }) })),
+      ),
+  }
+  // because: the checker looks at these alone
+  const holder = device({ host: host as unknown as NonNullable<SpaceDevice['host']> })
+  const by = (deviceId: string): SpaceDevice => device({ deviceId: deviceId as SpaceDevice['deviceId'] })
+  const garbage = { document: 't', value: 'kept', isEverywhere: true }
+  await checkGarbage(holder, [{ ...garbage, by: by('one') }])
+  await expect(checkGarbage(holder, [{ ...garbage, by: by('two') }])).rejects.toThrow('holds no longer')
 })

@@ -11,15 +11,21 @@ export const headerBytes = 4
 
 /** First size of the assembly buffer; it doubles as bytes arrive, so that a bare header costs a peer nothing less. */
 const firstAssemblyBytes = 64 * 1024
+/** What came while nobody took it is held in blocks: one record of TLS. */
+const blockBytes = 16 * 1024
+/** Blocks kept for the next time: one window of bulk. */
+const blocksMax = limits.bulkWindowBytes / blockBytes
 
 export interface Framer {
   /** Bytes that came and were not handed out yet. */
   readonly heldBytes: number
-  /** Takes over a chunk. */
+  /** Takes a chunk, whose bytes are its own from the next `keep` on. */
   push(chunk: Uint8Array): void
+  /** The chunks belong to somebody else again: what was not taken of them is copied. */
+  keep(): void
   /**
-   * The next whole message, or undefined until more comes. Valid until the next call: it may be a view of a pushed
-   * chunk or of the one assembly buffer. @throws `limit.exceeded` for a length that is too long.
+   * The next whole message, or undefined until more comes. Valid until the next call, it lies in the one assembly buffer.
+   * @throws `limit.exceeded` for a length that is too long.
    */
   next(): Uint8Array | undefined
   /** Forgets everything. */
@@ -35,6 +41,8 @@ class ChunkFramer implements Framer {
   readonly #chunks: Uint8Array[] = []
   #first = 0 // index of the first chunk not used up
   #offset = 0 // into that chunk
+  #kept = 0 // index of the first chunk that is still somebody else's
+  readonly #blocks: Uint8Array[] = []
   #held = 0
   #length = -1 // of the message being read, -1 while its header is not complete
   #assembly = new Uint8Array(0)
@@ -54,6 +62,17 @@ class ChunkFramer implements Framer {
     this.#held += chunk.byteLength
   }
 
+  keep(): void {
+    for (let index = Math.max(this.#first, this.#kept); index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index]
+      if (chunk === undefined) continue
+      const isFirst = index === this.#first
+      this.#chunks[index] = this.#copy(isFirst ? chunk.subarray(this.#offset) : chunk)
+      if (isFirst) this.#offset = 0
+    }
+    this.#kept = this.#chunks.length
+  }
+
   next(): Uint8Array | undefined {
     if (this.#length < 0) {
       if (this.#held < headerBytes) return undefined
@@ -67,27 +86,27 @@ class ChunkFramer implements Framer {
       this.#length = announced
     }
     const length = this.#length
-    const chunk = this.#chunks[this.#first]
-    let message: Uint8Array
-    if (this.#assembled === 0 && chunk !== undefined && chunk.byteLength - this.#offset >= length) {
-      // A plain Uint8Array, never a Buffer: `slice` must copy for those who keep a message
-      message = new Uint8Array(chunk.buffer, chunk.byteOffset + this.#offset, length)
-      if (length > 0) this.#skip(length)
-    } else {
-      this.#assemble(length)
-      if (this.#assembled < length) return undefined
-      message = this.#assembly.subarray(0, length)
-      this.#assembled = 0
-    }
+    this.#assemble(length)
+    if (this.#assembled < length) return undefined
+    this.#assembled = 0
     this.#length = -1
-    return message
+    return this.#assembly.subarray(0, length)
   }
 
   clear(): void {
     this.#chunks.length = 0
-    this.#first = this.#offset = this.#held = this.#assembled = 0
+    this.#first = this.#offset = this.#kept = this.#held = this.#assembled = 0
     this.#length = -1
     this.#assembly = new Uint8Array(0)
+  }
+
+  /** Into a block that is used again, where that is worth it: small pieces would take more than they are. */
+  #copy(chunk: Uint8Array): Uint8Array {
+    const isWorth = chunk.byteLength > blockBytes / 2 && chunk.byteLength <= blockBytes
+    if (!isWorth) return new Uint8Array(chunk)
+    const block = this.#blocks.pop() ?? new Uint8Array(blockBytes)
+    block.set(chunk)
+    return block.subarray(0, chunk.byteLength)
   }
 
   #readLength(): number {
@@ -134,13 +153,16 @@ class ChunkFramer implements Framer {
     let chunk = this.#chunks[this.#first]
     while (chunk !== undefined && this.#offset >= chunk.byteLength) {
       this.#offset -= chunk.byteLength
+      const isBlock = this.#first < this.#kept && chunk.buffer.byteLength === blockBytes
+      if (isBlock && this.#blocks.length < blocksMax) this.#blocks.push(new Uint8Array(chunk.buffer))
       chunk = this.#chunks[++this.#first]
     }
     if (this.#first === this.#chunks.length) {
       this.#chunks.length = 0
-      this.#first = 0
+      this.#first = this.#kept = 0
     } else if (this.#first > 64) {
       this.#chunks.splice(0, this.#first)
+      this.#kept = Math.max(0, this.#kept - this.#first)
       this.#first = 0
     }
   }

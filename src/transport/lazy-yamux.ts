@@ -43,7 +43,7 @@ export interface YamuxMuxerInternals extends StreamMuxer {
   _newStream(streamId: number, state: number, direction: 'inbound' | 'outbound'): YamuxStreamInternals
 }
 
-/** A connection that can hand its bytes to a muxer without an event for each. */
+/** A connection that can hand its bytes to a muxer without an event for each. They are valid during the call only. */
 export interface DirectSource {
   setSink(sink: (bytes: Uint8Array) => void): void
 }
@@ -202,7 +202,7 @@ function withLazyWindow(stream: YamuxStreamInternals, options: WindowOptions): Y
   return stream
 }
 
-/** A stream that can hand its bytes to a channel without an event for each. */
+/** A stream that can hand its bytes to a channel without an event for each. They are valid during the call only. */
 export interface DirectStream extends Stream {
   setSink?(sink: (bytes: Uint8Array) => void): void
 }
@@ -214,9 +214,12 @@ function withSink(stream: YamuxStreamInternals & DirectStream): YamuxStreamInter
     sink = next
   }
   stream.onData = (data) => {
-    if (sink === undefined || !(data instanceof Uint8Array)) return onData(data)
-    if (stream.readStatus !== 'readable' || stream.readBufferLength > 0 || stream.status !== 'open')
-      return onData(data)
+    if (!(data instanceof Uint8Array)) return onData(data)
+    // Paused, it only grants no more: what is on its way is taken
+    const isTaken = stream.readStatus === 'readable' || stream.readStatus === 'paused'
+    const isNext = stream.readBufferLength === 0 && stream.status === 'open'
+    // What waits outlives the buffer that it came in
+    if (sink === undefined || !isTaken || !isNext) return onData(new Uint8Array(data))
     sink(data)
   }
   return stream

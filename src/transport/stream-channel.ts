@@ -4,10 +4,9 @@
  *   then both ways:     messages as in framing.ts; the end of the stream is the clean end of the channel
  * A stream reset, or one that ends inside a message or with its connection, is an abort.
  *
- * Back-pressure out: a slice goes to the muxer only when it has nothing of ours left, the rest waits here and is
- * counted. Back-pressure in: while the receiver is busy bytes wait in the framer, and above a bound the stream is
- * paused, so that at most one more window arrives. libp2p's own `onDrain` works once and its iterator has no
- * back-pressure, so neither is used.
+ * Back-pressure out: a slice goes to the muxer only when it has nothing of ours left, the rest waits here and is counted.
+ * Back-pressure in: while the receiver is busy bytes wait in the framer, and above a bound the stream is paused, so that at
+ * most one more window arrives. libp2p's own `onDrain` works once and its iterator has no back-pressure: neither is used.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -83,7 +82,7 @@ class StreamChannelState implements StreamChannel {
       this.#write(new Uint8Array([acceptStatus.accepted]))
     }
     // because: our muxer's streams have it, those of another need not
-    ;(stream as DirectStream).setSink?.((bytes) => this.#onBytes(bytes))
+    ;(stream as DirectStream).setSink?.((bytes) => this.#onBytes(bytes, true))
     stream.addEventListener('message', (event: StreamMessageEvent) => this.#onBytes(event.data))
     stream.addEventListener('drain', () => this.#scheduleFlush())
     stream.addEventListener('idle', () => this.#scheduleFlush())
@@ -300,12 +299,13 @@ class StreamChannelState implements StreamChannel {
 
   // --- in
 
-  #onBytes(data: Uint8Array | Uint8ArrayList): void {
+  #onBytes(data: Uint8Array | Uint8ArrayList, isLent = false): void {
     if (this.#phase === 'closed' || this.#phase === 'aborted') return
     this.#receivedBytes += data.byteLength
     if (data instanceof Uint8Array) this.#takeChunk(data)
     else for (const chunk of data) this.#takeChunk(chunk)
     this.#pump()
+    if (isLent) this.#framer.keep()
   }
 
   #takeChunk(chunk: Uint8Array): void {

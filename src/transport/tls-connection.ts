@@ -10,7 +10,7 @@ import { AbstractMultiaddrConnection } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { DirectSource } from './lazy-yamux.ts'
-import { createSocketGarbage } from './socket-garbage.ts'
+import { readSocket, type SocketReader } from './socket-reader.ts'
 
 /** Bytes the socket holds before we say stop: one large frame, while the kernel sends the one before. */
 const tlsBufferBytes = 256 * 1024
@@ -29,7 +29,7 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
   readonly rawSocket: Socket
   #sink: ((bytes: Uint8Array) => void) | undefined
   #isCorked = false
-  readonly #noteGarbage = createSocketGarbage()
+  readonly #reader: SocketReader
 
   constructor(init: TlsConnectionInit) {
     super({ remoteAddr: init.remoteAddr, direction: init.direction, log: init.log })
@@ -40,7 +40,7 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
     socket.on('drain', () => this.safeDispatchEvent('drain'))
     socket.once('end', () => this.onTransportClosed())
     socket.once('close', () => this.onTransportClosed())
-    socket.on('data', (bytes: Buffer) => this.onData(bytes))
+    this.#reader = readSocket(socket, (bytes) => this.onData(bytes))
   }
 
   setSink(sink: (bytes: Uint8Array) => void): void {
@@ -51,9 +51,9 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
     return this.socket.writableLength
   }
 
+  /** @param data valid during the call only. */
   override onData(data: Uint8Array): void {
-    this.#noteGarbage(data.byteLength)
-    if (this.#sink === undefined || this.readBufferLength > 0) super.onData(data)
+    if (this.#sink === undefined || this.readBufferLength > 0) super.onData(new Uint8Array(data))
     else if (this.status === 'open') this.#sink(data)
   }
 
@@ -92,11 +92,11 @@ export class TlsConnection extends AbstractMultiaddrConnection implements Direct
   }
 
   sendPause(): void {
-    this.socket.pause()
+    this.#reader.pause()
   }
 
   sendResume(): void {
-    this.socket.resume()
+    this.#reader.resume()
   }
 
   #cork(): void {

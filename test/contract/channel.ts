@@ -158,6 +158,30 @@ function pressureContract(setup: () => Promise<ChannelPair>): void {
     expect(handed).toBe(sent + 1)
   })
 
+  test('what a busy receiver holds stays as it is while more comes, and all of that comes whole', async () => {
+    await using pair = await setup()
+    const sizes = Array.from(
+      { length: 120 },
+      (_, index) => [90, 5_000, 16_384, 40_000, 300_000][index % 5] ?? 0,
+    )
+    const isRight = (message: Uint8Array, index: number): boolean =>
+      message.byteLength === sizes[index] && message.every((byte) => byte === index)
+    let wrong = 0
+    let count = 0
+    const all = Promise.withResolvers<void>()
+    pair.b.receive(async (message) => {
+      const index = count++
+      // Many more come in the meantime
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      if (!isRight(message, index)) wrong++
+      if (count === sizes.length) all.resolve()
+    })
+    for (const [index, size] of sizes.entries())
+      if (!pair.a.send(new Uint8Array(size).fill(index))) await pair.a.drained()
+    await all.promise
+    expect(wrong).toBe(0)
+  })
+
   test('a receiver is never called again before its promise settled', async () => {
     await using pair = await setup()
     let running = 0

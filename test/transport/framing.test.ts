@@ -38,11 +38,22 @@ test('what the outbox writes the framer reads, however it is cut', () => {
         const written: Uint8Array[] = []
         while (outbox.waitingBytes > 0) written.push(...outbox.take(50_000))
         const framer = createFramer()
+        let turn = 0
         const got: Uint8Array[] = []
         for (const piece of cutAt(join(written), cuts)) {
-          framer.push(piece)
-          for (let next = framer.next(); next !== undefined; next = framer.next()) got.push(next.slice())
+          const lent = piece.slice()
+          framer.push(lent)
+          // Every third time nobody takes anything
+          for (
+            let next = turn++ % 3 === 0 ? undefined : framer.next();
+            next !== undefined;
+            next = framer.next()
+          )
+            got.push(next.slice())
+          framer.keep()
+          lent.fill(0xee)
         }
+        for (let next = framer.next(); next !== undefined; next = framer.next()) got.push(next.slice())
         expect(framer.heldBytes).toBe(0)
         expect(got.map((each) => Buffer.from(each).toString('base64'))).toEqual(
           messages.map((each) => Buffer.from(each).toString('base64')),

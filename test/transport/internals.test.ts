@@ -2,6 +2,7 @@
  * Names of libp2p that are not public and that we rely on. When a new version drops one, this says which; without
  * these tests the windows, limits or byte counts would silently be the defaults.
  */
+import type { TLSSocket } from 'node:tls'
 import { createSystemEnv } from '../../src/base/env.ts'
 import { limits } from '../../src/base/limits.ts'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
@@ -20,6 +21,7 @@ import {
   type YamuxMuxerInternals,
   type YamuxStreamInternals,
 } from '../../src/transport/lazy-yamux.ts'
+import { handleOf } from '../../src/transport/socket-reader.ts'
 import { link } from './hosts.ts'
 
 const has = (object: object, ...names: readonly string[]): string[] =>
@@ -154,6 +156,20 @@ test('window updates come at half a window, not with every frame', async () => {
   const updates = (wrapped.maConn.socket.bytesWritten - before) / 12
   expect(updates).toBeLessThan((total / limits.bulkWindowBytes) * 2 + 10)
   expect(updates).toBeGreaterThan((total / limits.bulkWindowBytes) * 0.9)
+})
+
+test('a TLS socket has the names by which it is read into one buffer', async () => {
+  await using linked = await link('bulk')
+  // because: the very thing under test
+  const { maConn } = linked.inbound as unknown as { maConn: { socket: TLSSocket } }
+  expect(handleOf(maConn.socket)).toBeDefined()
+  const got = Promise.withResolvers<Uint8Array>()
+  linked.b.receive((message) => got.resolve(message.slice()))
+  const events = maConn.socket.listenerCount('data')
+  linked.a.send(new Uint8Array(100_000).fill(3))
+  expect(await got.promise).toEqual(new Uint8Array(100_000).fill(3))
+  // Not by events, each with a buffer of its own
+  expect(events).toBe(0)
 })
 
 test('a damaged noise message does not decrypt', () => {

@@ -5,8 +5,7 @@
  * in order of names; a name as encodeURIComponent writes it, a value in base64url. Only names that may travel: `user.` ones
  * and the access list. A text of another form counts as none. Bounded by limits.fileAttributes*.
  */
-import { fromString } from 'uint8arrays/from-string'
-import { toString } from 'uint8arrays/to-string'
+import { fromBase64url, toBase64url } from '../base/base64url.ts'
 import { limits } from '../base/limits.ts'
 
 /** The POSIX access list in the words of files/access-list.ts: names of people instead of their numbers. */
@@ -21,7 +20,7 @@ export function formatAttributes(attributes: ReadonlyMap<string, Uint8Array>): s
   let left = limits.fileAttributesBytes
   for (const [name, value] of [...attributes].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (!travels(name) || value.byteLength > left) continue
-    const part = `${encodeURIComponent(name)}=${toString(value, 'base64url')}`
+    const part = `${encodeURIComponent(name)}=${toBase64url(value)}`
     if (part.length + 1 > left || parts.length >= limits.fileAttributes) continue
     left -= part.length + 1
     parts.push(part)
@@ -36,10 +35,12 @@ export function parseAttributes(text: string): ReadonlyMap<string, Uint8Array> |
   try {
     for (const part of text.split(',')) {
       const at = part.indexOf('=')
-      attributes.set(decodeURIComponent(part.slice(0, at)), fromString(part.slice(at + 1), 'base64url'))
+      const value = fromBase64url(part.slice(at + 1))
+      if (value === undefined) return undefined
+      attributes.set(decodeURIComponent(part.slice(0, at)), value)
     }
   } catch {
-    // because: both decoders throw exactly when the text is not of their form, which is the answer
+    // because: the decoder of names throws exactly when the text is not of its form, which is the answer
     return undefined
   }
   return formatAttributes(attributes) === text ? attributes : undefined
@@ -54,8 +55,7 @@ export function mergeAttributes(texts: readonly (string | undefined)[]): string 
   for (const text of texts.filter((one) => one !== undefined).sort()) {
     for (const [name, value] of parseAttributes(text) ?? []) {
       const known = merged.get(name)
-      if (known === undefined || toString(known, 'base64url') < toString(value, 'base64url'))
-        merged.set(name, value)
+      if (known === undefined || toBase64url(known) < toBase64url(value)) merged.set(name, value)
     }
   }
   return formatAttributes(merged)

@@ -3,7 +3,7 @@
  * its shard, so whoever makes an id chooses the shard: entries made together may lie together.
  */
 import { digest as sha256 } from 'lib0/hash/sha256'
-import { toString } from 'uint8arrays/to-string'
+import { toBase64url } from '../base/base64url.ts'
 import type { DeviceId } from '../base/ids.ts'
 import type { Random } from '../base/random.ts'
 
@@ -34,7 +34,7 @@ export function newNodeIds(random: Random, shard: number, count: number): readon
     part[0] = shard
     // The top directory's id cannot come up: that would take 88 zero bits
     // because: 12 bytes in base64url
-    return toString(part, 'base64url') as NodeId
+    return toBase64url(part) as NodeId
   })
 }
 
@@ -42,7 +42,7 @@ export function newNodeIds(random: Random, shard: number, count: number): readon
 export function splitNodeId(id: NodeId, writer: Writer, lamport: number): NodeId {
   const hash = sha256(new TextEncoder().encode(`skein split 1|${id}|${writer}|${lamport}`))
   // because: 12 bytes in base64url
-  return toString(hash.subarray(0, 12), 'base64url') as NodeId
+  return toBase64url(hash.subarray(0, 12)) as NodeId
 }
 
 /** 0..255. */

@@ -9,6 +9,8 @@ export type RowChange =
   | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly type: 'del'; readonly key: string }
 
+export type Row = readonly [key: string, value: Uint8Array]
+
 /** Keys from `from` (included) to `to` (not included), in order of their UTF-8 bytes. */
 export interface KeyRange {
   readonly from: string
@@ -27,7 +29,8 @@ export interface Database {
    * with every batch before it.
    */
   batch(changes: readonly RowChange[], options?: { readonly sync?: boolean }): Promise<void>
-  scan(range: KeyRange): AsyncIterable<readonly [string, Uint8Array]>
+  /** Many at a time: one by one through each layer above costs more than to read them. */
+  scan(range: KeyRange): AsyncIterable<readonly Row[]>
   keys(range: KeyRange): AsyncIterable<string>
   close(): Promise<void>
 }

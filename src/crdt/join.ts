@@ -61,6 +61,8 @@ export function contentKey(data: NodeData): string {
 }
 
 function maximal(records: readonly TreeRecord[]): readonly DataVersion[] {
+  const [only] = records
+  if (only !== undefined && records.length === 1) return [toVersion(only)]
   const kept: TreeRecord[] = []
   for (const record of records) {
     const isCovered = records.some((other) => {

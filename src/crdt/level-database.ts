@@ -63,7 +63,10 @@ export async function openLevelDatabase(path: string): Promise<Database> {
     },
     scan: (range) =>
       inChunks(level.iterator({ ...bounds(range), highWaterMarkBytes: 256 * 1024 }), unreadable),
-    keys: (range) => inChunks(level.keys({ ...bounds(range), highWaterMarkBytes: 256 * 1024 }), unreadable),
+    async *keys(range) {
+      const keys = level.keys({ ...bounds(range), highWaterMarkBytes: 256 * 1024 })
+      for await (const chunk of inChunks(keys, unreadable)) yield* chunk
+    },
     async close() {
       await level.close()
       await noting(path, async () => {
@@ -170,12 +173,12 @@ const lastStep = 1024
 async function* inChunks<T>(
   iterator: { nextv(size: number): Promise<T[]>; close(): Promise<void> },
   unreadable: (error: unknown) => unknown,
-): AsyncGenerator<T> {
+): AsyncGenerator<readonly T[]> {
   try {
     for (let step = firstStep; ; step = Math.min(step * 4, lastStep)) {
       const chunk = await iterator.nextv(step).catch((error: unknown) => Promise.reject(unreadable(error)))
       if (chunk.length === 0) return
-      yield* chunk
+      yield chunk
     }
   } finally {
     await iterator.close()

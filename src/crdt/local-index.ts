@@ -8,6 +8,7 @@ import type { SpaceId } from '../base/ids.ts'
 import type { RowChange } from './database.ts'
 import { withPrefix } from './database.ts'
 import { isNodeId, type NodeId } from './node-id.ts'
+import { encodeRowText } from './row-text.ts'
 import type { Store } from './store.ts'
 import { unseenKeys } from './unseen.ts'
 import { formatVector, parseVector, type VersionVector } from './version-vector.ts'
@@ -72,8 +73,10 @@ export interface LocalIndex {
   children(directory: string): Promise<readonly IndexRow[]>
   /** Everything below a directory (the whole index for the top, ''); a directory's children come together. */
   iterate(directory?: string): AsyncIterable<IndexRow>
-  /** All rows at little cost, a directory's children together. */
-  outlines(): AsyncIterable<RowOutline>
+  /** All rows, or those of one directory, at little cost, many at a time; a directory's children together. */
+  outlines(directory?: string): AsyncIterable<readonly RowOutline[]>
+  /** Goes up when rows may have gone by no change made here. */
+  readonly losses: number
   /** One atomic batch of rows alone; rows that belong to a tree change go into `SpaceTree.commit`. */
   write(changes: readonly IndexChange[]): Promise<void>
   /** The store rows of these changes, for the batch of another owner. @param onBefore is told what stood at each place. */
@@ -91,7 +94,6 @@ const flagLetters: readonly (readonly [IndexFlag, string])[] = [
 ]
 const kindLetters = { file: 'f', dir: 'd', link: 'l' } as const
 const forgottenAtOnce = 10_000
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
@@ -137,22 +139,42 @@ export function createLocalIndex(store: Store, space: SpaceId): LocalIndex {
     async children(directory) {
       const out: IndexRow[] = []
       const prefix = directory === '' ? `p!${space}!//` : `p!${space}!/${directory}//`
-      for await (const row of scan(prefix)) out.push(row)
+      for await (const rows of store.scanMany(withPrefix(prefix))) {
+        for (const [key, value] of rows) {
+          const row = decodeRow(pathOf(key), value)
+          if (row !== undefined) out.push(row)
+        }
+      }
       return out
     },
     iterate: (directory = '') => scan(directory === '' ? `p!${space}!/` : `p!${space}!/${directory}/`),
-    async *outlines() {
-      const prefixLength = `p!${space}!/`.length
-      for await (const [key, value] of store.scan(withPrefix(`p!${space}!/`))) {
-        const split = key.indexOf('//', prefixLength)
-        const outline = outlineOf(key.slice(prefixLength, split), key.slice(split + 2), value)
-        if (outline !== undefined) yield outline
-      }
+    outlines(directory) {
+      const top = `p!${space}!/`
+      return readOutlines(store, directory === undefined ? top : `${top}${directory}//`, top.length)
     },
     async write(changes) {
       await store.write(await storeRows(changes))
     },
     storeRows,
+    get losses() {
+      return store.losses
+    },
+  }
+}
+
+async function* readOutlines(
+  store: Store,
+  prefix: string,
+  topLength: number,
+): AsyncGenerator<readonly RowOutline[]> {
+  for await (const rows of store.scanMany(withPrefix(prefix))) {
+    const outlines: RowOutline[] = []
+    for (const [key, value] of rows) {
+      const split = key.indexOf('//', topLength)
+      const outline = outlineOf(key.slice(topLength, split), key.slice(split + 2), value)
+      if (outline !== undefined) outlines.push(outline)
+    }
+    yield outlines
   }
 }
 
@@ -201,6 +223,7 @@ export async function forgetLocalIndex(store: Store, space: SpaceId): Promise<vo
     }
     await store.write(doomed)
   }
+  store.noteLoss()
 }
 
 function encodeRow(row: IndexRow): Uint8Array {
@@ -221,7 +244,7 @@ function encodeRow(row: IndexRow): Uint8Array {
   ]
   if (row.attributes !== undefined || row.heldAttributes !== undefined)
     fields.push(row.attributes ?? '', row.heldAttributes === undefined ? '' : `=${row.heldAttributes}`)
-  return encoder.encode(fields.join('\0'))
+  return encodeRowText(fields.join('\0'))
 }
 
 /** Own rows under a checksum: what does not decode is of a layout we do not know, and counts as absent. */

@@ -3,7 +3,9 @@
  * simulated power cut, and fails writes on demand.
  */
 import { SkeinError } from '../base/errors.ts'
-import type { Database, KeyRange, RowChange } from './database.ts'
+import type { Database, KeyRange, Row, RowChange } from './database.ts'
+
+const scanStep = 32
 
 /** The simulated disk: outlives the databases opened on it. */
 export interface MemoryDisk {
@@ -93,11 +95,16 @@ class MemoryDatabase implements Database {
     }
   }
 
-  async *scan(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array]> {
+  async *scan(range: KeyRange): AsyncGenerator<readonly Row[]> {
     await this.turn()
-    for (const key of this.content.keysIn(range)) {
-      const value = this.raw.get(key)
-      if (value !== undefined) yield [key, value.slice()]
+    const keys = this.content.keysIn(range)
+    for (let at = 0; at < keys.length; at += scanStep) {
+      const rows: Row[] = []
+      for (const key of keys.slice(at, at + scanStep)) {
+        const value = this.raw.get(key)
+        if (value !== undefined) rows.push([key, value.slice()])
+      }
+      yield rows
     }
   }
 

@@ -54,8 +54,25 @@ export class WriterLetters {
 
 export const isDefinition = (text: string): boolean => text.startsWith('w')
 
+/**
+ * Where the parts of a line lie whose place and versions are its own event, as those of all that is new: in short and in full
+ * only its writer stands otherwise.
+ */
+function plainParts(
+  line: string,
+): { readonly head: string; readonly writer: string; readonly rest: string } | undefined {
+  const first = line.indexOf('|')
+  const second = line.indexOf('|', first + 1)
+  const third = line.indexOf('|', second + 1)
+  if (first < 0 || second < 0 || third < 0 || !line.startsWith('||', third + 1)) return undefined
+  if (parseBase36(line.slice(second + 1, third), lamportMax) === undefined) return undefined
+  return { head: line.slice(1, first + 1), writer: line.slice(first + 1, second), rest: line.slice(second) }
+}
+
 /** Writers that a line in full names. */
 export function writersOf(text: string): readonly Writer[] {
+  const plain = plainParts(text)
+  if (plain !== undefined) return isWriter(plain.writer) ? [plain.writer] : []
   const [, writer = '', , place = '', versions = ''] = text.split('|', 5)
   const named = [writer, place.slice(place.indexOf('@') + 1), ...(parseVector(versions)?.keys() ?? [])]
   return [...new Set(named)].filter(isWriter)
@@ -63,6 +80,12 @@ export function writersOf(text: string): readonly Writer[] {
 
 /** @param text a record in full. @returns the line to push: short where that says exactly the same. */
 export function shortLine(text: string, letterOf: (writer: Writer) => string | undefined): string {
+  const plain = text.startsWith('1') ? plainParts(text) : undefined
+  if (plain !== undefined) {
+    const letter = isWriter(plain.writer) ? letterOf(plain.writer) : undefined
+    const isUsable = letter !== undefined && text.length <= limits.treeRecordBytes
+    return isUsable ? `2${plain.head}${letter}${plain.rest}` : text
+  }
   const [head = '', writer = '', lamportText = '', place = '', versions = '', ...rest] = text.split('|')
   const lamport = parseBase36(lamportText, lamportMax)
   const vector = parseVector(versions)
@@ -89,6 +112,11 @@ export function shortLine(text: string, letterOf: (writer: Writer) => string | u
 /** @returns the record in full; the line as it is when it is not short, or its letters are not known. */
 export function fullLine(line: string, writerOf: (letter: string) => Writer | undefined): string {
   if (!line.startsWith('2') || line.length > limits.treeRecordBytes) return line
+  const plain = plainParts(line)
+  if (plain !== undefined) {
+    const writer = writerOf(plain.writer)
+    return writer === undefined ? line : `1${plain.head}${writer}${plain.rest}`
+  }
   const [head = '', letter = '', lamportText = '', place = '', versions = '', ...rest] = line.split('|')
   const writer = writerOf(letter)
   const lamport = parseBase36(lamportText, lamportMax)

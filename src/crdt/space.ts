@@ -20,7 +20,7 @@ import {
   type LocalIndex,
 } from './local-index.ts'
 import { isNodeId, newNodeIds, type NodeId, type Writer, writerOf } from './node-id.ts'
-import { formatRecord, parseRecord, type TreeRecord } from './record.ts'
+import { parseRecord, type TreeRecord } from './record.ts'
 import { shardCount, shardName, type LiveRecord } from './shard.ts'
 import type { UnseenBatch } from './unseen.ts'
 import {
@@ -214,6 +214,7 @@ class HostedSpace implements SpaceTree {
     }
     for (const name of this.shardNames()) await this.host.refresh(name)
     if (isKnown) return
+    await this.tree.lookForTombstones(() => this.host.flush())
     const value = new TextEncoder().encode(rows.treeRowsVersion)
     await store.write([{ type: 'put', key: rows.versionKey(this.id), value }])
   }
@@ -241,7 +242,7 @@ class HostedSpace implements SpaceTree {
   }
 
   /** Inside `host.transact` that names the shard. */
-  writeShard(name: string, removed: readonly LiveRecord[], added: readonly string[]): void {
+  writeShard(name: string, removed: readonly LiveRecord[], added: readonly rows.Line[]): void {
     this.tree.write(name, this.device.slice(0, 8), removed, added)
   }
 
@@ -273,10 +274,10 @@ class HostedSpace implements SpaceTree {
   private async repair(name: string): Promise<void> {
     const lost = await rows.recordsOfShard(this.host.store, this.id, Number.parseInt(name.slice(-2), 16))
     await this.host.transact([name], () => {
-      const added: string[] = []
+      const added: rows.Line[] = []
       for (const [id, texts] of lost) {
         const held = new Set(this.tree.recordsOf(name, id).map((record) => record.text))
-        added.push(...texts.filter((text) => !held.has(text)))
+        for (const text of texts) if (!held.has(text)) added.push({ text })
       }
       if (added.length > 0) this.writeShard(name, [], added)
     })
@@ -370,14 +371,14 @@ class ShardDraft implements Draft {
     if (record.stored !== undefined) this.removed.push({ id, record: record.stored })
   }
 
-  add(record: TreeRecord): void {
+  add(record: TreeRecord, text: string): void {
     this.need(record.id)
-    this.nodes.set(record.id, [...this.live(record.id), { record, stored: undefined }])
+    this.nodes.set(record.id, [...this.live(record.id), { record, stored: undefined, text }])
   }
 
   write(): void {
-    const work = new Map<string, { removed: LiveRecord[]; added: string[] }>()
-    const of = (id: NodeId): { removed: LiveRecord[]; added: string[] } => {
+    const work = new Map<string, { removed: LiveRecord[]; added: rows.Line[] }>()
+    const of = (id: NodeId): { removed: LiveRecord[]; added: rows.Line[] } => {
       const name = shardName(this.space.id, id)
       const found = work.get(name) ?? { removed: [], added: [] }
       work.set(name, found)
@@ -385,8 +386,7 @@ class ShardDraft implements Draft {
     }
     for (const { id, record } of this.removed) of(id).removed.push(record)
     for (const [id, records] of this.nodes) {
-      for (const { record, stored } of records)
-        if (stored === undefined) of(id).added.push(formatRecord(record))
+      for (const { record, text } of records) if (text !== undefined) of(id).added.push({ text, record })
     }
     for (const [name, { removed, added }] of work) {
       if (removed.length + added.length > 0) this.space.writeShard(name, removed, added)

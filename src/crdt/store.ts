@@ -10,7 +10,7 @@ import { createEmitter, type Events } from '../base/events.ts'
 import { errorFields } from '../base/log.ts'
 import { createScope } from '../base/scope.ts'
 import { sleep } from '../base/clock.ts'
-import type { Database, KeyRange, RowChange } from './database.ts'
+import type { Database, KeyRange, Row, RowChange } from './database.ts'
 import { openRow, sealRow, sealRows } from './sealed-row.ts'
 import * as identities from './store-identity.ts'
 import type { Witness } from './witness.ts'
@@ -37,7 +37,9 @@ export interface Store extends Events<StoreEvents>, AsyncDisposable {
   /** The payload, or undefined when there is none or it is damaged (then it is quarantined and reported). */
   get(key: string): Promise<Uint8Array | undefined>
   getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
-  scan(range: KeyRange): AsyncIterable<readonly [string, Uint8Array]>
+  scan(range: KeyRange): AsyncIterable<Row>
+  /** The same, many at a time: where there may be a million. */
+  scanMany(range: KeyRange): AsyncIterable<readonly Row[]>
   keys(range: KeyRange): AsyncIterable<string>
   /**
    * One atomic batch, with the Lamport counter in it. Resolved: it survives the death of the process; with `isDurable` also
@@ -46,6 +48,9 @@ export interface Store extends Events<StoreEvents>, AsyncDisposable {
   write(changes: readonly RowChange[], options?: { readonly isDurable?: boolean }): Promise<void>
   /** Everything written before the call survives a power cut once resolved. @throws `store.failed`. */
   durable(): Promise<void>
+  /** How often rows may have gone, or earlier ones come back, by no write of their owner. */
+  readonly losses: number
+  noteLoss(): void
   /** The next Lamport time: above every one seen or given before, in this and earlier runs. */
   tick(): number
   /** Takes note of a Lamport time of another writer. */
@@ -91,6 +96,7 @@ export async function readRepaired<T>(store: Store, read: () => Promise<T>): Pro
 class LevelStore implements Store {
   identity: identities.StoreIdentity = { clientId: 0, incarnation: '', reason: 'new' }
   status: 'open' | 'failed' | 'closed' = 'failed'
+  losses = 0
   private readonly env: Env
   private readonly options: StoreOptions
   private readonly events
@@ -157,11 +163,19 @@ class LevelStore implements Store {
     return out
   }
 
-  async *scan(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array]> {
-    for await (const [key, row] of this.walking((database) => database.scan(range))) {
-      const payload = openRow(key, row)
-      if (payload !== undefined) yield [key, payload]
-      else if (!this.nameless.has(key)) await this.quarantine(key, row)
+  async *scan(range: KeyRange): AsyncGenerator<Row> {
+    for await (const rows of this.scanMany(range)) yield* rows
+  }
+
+  async *scanMany(range: KeyRange): AsyncGenerator<readonly Row[]> {
+    for await (const rows of this.walking((database) => database.scan(range))) {
+      const opened: Row[] = []
+      for (const [key, row] of rows) {
+        const payload = openRow(key, row)
+        if (payload !== undefined) opened.push([key, payload])
+        else if (!this.nameless.has(key)) await this.quarantine(key, row)
+      }
+      yield opened
     }
   }
 
@@ -201,6 +215,10 @@ class LevelStore implements Store {
       })
       await this.syncing
     }
+  }
+
+  noteLoss(): void {
+    this.losses++
   }
 
   tick(): number {
@@ -308,6 +326,7 @@ class LevelStore implements Store {
         await this.database?.close()
         this.database = undefined
         await this.start('failed')
+        this.noteLoss()
         this.events.emit('identified', { identity: this.identity })
         this.events.emit('reopened', { identity: this.identity })
       } catch (error) {
@@ -361,6 +380,7 @@ class LevelStore implements Store {
     }
     // Bytes that are not UTF-8 read as this character, and are not found under it
     if (key.includes('\uFFFD') && this.nameless.size < namelessMax) this.nameless.add(key)
+    this.noteLoss()
     this.events.emit('corrupt', { key, sizeBytes: row.byteLength })
     return undefined
   }

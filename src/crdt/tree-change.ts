@@ -72,15 +72,17 @@ export interface Draft {
   /** Living records of a node, the changes so far taken in. @throws when its shard is not at hand. */
   live(id: NodeId): readonly DraftRecord[]
   remove(record: DraftRecord): void
-  add(record: TreeRecord): void
+  /** @param text its line. */
+  add(record: TreeRecord, text: string): void
   readonly writer: Writer
   tick(): number
 }
 
-/** A record of a draft; without `stored` it is new in this very commit. */
+/** A record of a draft; without `stored` it is new in this very commit, and `text` is its line. */
 export interface DraftRecord {
   readonly record: TreeRecord
   readonly stored: LiveRecord | undefined
+  readonly text?: string
 }
 
 /** @param twins nodes shown as one with this one: directories go together, equal files give way. */
@@ -182,7 +184,7 @@ function merge(draft: Draft, { nodeId, sides, leaves, data }: Of<'merge'>): Chan
     return { nodeId, versions: new Map() }
   for (const one of live) draft.remove(one)
   const extension = withSides(live[0]?.record.extension ?? '', recorded)
-  draft.add(build(node, data, { stamp, place: node.place, versions, extension }))
+  put(draft, node, data, { stamp, place: node.place, versions, extension })
   return { nodeId, versions }
 }
 
@@ -221,14 +223,12 @@ function splitCovered(draft: Draft, node: TreeNode, { observed, isRival }: Seen)
       new Set(),
     )
     const lamport = draft.tick()
-    draft.add(
-      build({ id, parent: node.parent, name }, version, {
-        stamp: { lamport, writer: draft.writer },
-        place: { lamport, writer: draft.writer },
-        versions: version.versions,
-        extension: extensionOf(live, version),
-      }),
-    )
+    put(draft, { id, parent: node.parent, name }, version, {
+      stamp: { lamport, writer: draft.writer },
+      place: { lamport, writer: draft.writer },
+      versions: version.versions,
+      extension: extensionOf(live, version),
+    })
   }
 }
 
@@ -247,7 +247,7 @@ function move(draft: Draft, change: Of<'move'>, twins: readonly NodeId[]): Chang
       const extension = extensionOf(live, version)
       const letter = live.find(({ record }) => record.kind === version.kind)?.record.kindLetter
       const place = { id, parent: change.parent, name: change.name }
-      draft.add(build(place, version, { stamp, place: stamp, versions: version.versions, extension, letter }))
+      put(draft, place, version, { stamp, place: stamp, versions: version.versions, extension, letter })
     }
     if (id === change.nodeId) versions = mergeVectors(...node.versions.map((version) => version.versions))
   }
@@ -281,7 +281,7 @@ function bury(draft: Draft, id: NodeId): void {
   const stamp = { lamport, writer: draft.writer }
   const versions = advanceVector(all, draft.writer, lamport)
   const extension = live[0]?.record.extension ?? ''
-  draft.add(build(node, { kind: 'tombstone' }, { stamp, place: node.place, versions, extension }))
+  put(draft, node, { kind: 'tombstone' }, { stamp, place: node.place, versions, extension })
 }
 
 /**
@@ -313,9 +313,8 @@ function keepPlace(draft: Draft, before: TreeNode | undefined): void {
   for (const one of own) if (contentKey(one.record) === contentKey(version)) draft.remove(one)
   const stamp = { lamport: draft.tick(), writer: draft.writer }
   const { place, id, parent, name } = before
-  draft.add(
-    build({ id, parent, name }, version, { stamp, place, versions: version.versions, extension, letter }),
-  )
+  const { versions } = version
+  put(draft, { id, parent, name }, version, { stamp, place, versions, extension, letter })
 }
 
 function push(
@@ -331,7 +330,7 @@ function push(
   const versions = advanceVector(observed, writer, lamport)
   const spot = node ?? { id: place.nodeId, parent: place.parent, name: place.name }
   const extension = inherited?.extension ?? ''
-  draft.add(build(spot, data, { stamp, place: node?.place ?? stamp, versions, extension }))
+  put(draft, spot, data, { stamp, place: node?.place ?? stamp, versions, extension })
   return versions
 }
 
@@ -343,11 +342,12 @@ interface RecordParts {
   readonly letter?: string | undefined
 }
 
-function build(
+function put(
+  draft: Draft,
   spot: { readonly id: NodeId; readonly parent: NodeId; readonly name: string },
   data: NodeData,
   parts: RecordParts,
-): TreeRecord {
+): void {
   const { kind, hash, sizeBytes, mtimeNs, mode, target, base, attributes } = data
   const record: TreeRecord = {
     kind,
@@ -367,14 +367,15 @@ function build(
     kindLetter: parts.letter ?? records.kindLetter(kind),
     extension: kind === 'unknown' ? parts.extension : withAttributes(parts.extension, attributes),
   }
-  const parsed = records.parseRecord(records.formatRecord(record))
+  const text = records.formatRecord(record)
+  const parsed = records.parseRecord(text)
   if (!parsed.ok) {
     throw new SkeinError('file.unsafe', `an entry that cannot be kept: ${parsed.reason}`, {
       fix: 'rename the file',
       details: { reason: parsed.reason },
     })
   }
-  return parsed.record
+  draft.add(parsed.record, text)
 }
 
 const isDirectoryData = (version: DataVersion | undefined): boolean => {

@@ -11,8 +11,8 @@ import { withPrefix } from './database.ts'
 import type { ChangeOrigin, Projection } from './projection.ts'
 import type { TreeNode } from './join.ts'
 import { rootNodeId, type NodeId } from './node-id.ts'
-import { parseRecord } from './record.ts'
-import { Shard, type LiveRecord, type ShardChange } from './shard.ts'
+import type { TreeRecord } from './record.ts'
+import { Shard, type LiveRecord } from './shard.ts'
 import type { Store } from './store.ts'
 import * as rows from './tree-rows.ts'
 import { createTreeView, type NodeSource, type TreeView } from './tree-view.ts'
@@ -30,7 +30,7 @@ export interface TreeDirt {
 }
 
 interface ShardDetail {
-  readonly change: ShardChange
+  readonly change: ReadonlyMap<NodeId, readonly rows.RecordLine[]>
   readonly isLocal: boolean
 }
 
@@ -68,6 +68,10 @@ export class TreeIndex implements Projection<ShardDetail> {
     | undefined
   /** Directories that were looked up: each look at one asks for all above it. */
   private known = new Map<NodeId, TreeNode>()
+  /** Batches with a deleted directory, stored or on their way. */
+  private tombstoneBatches = 0
+  /** Records of the lines that are being written. */
+  private written: ReadonlyMap<string, TreeRecord> = new Map()
 
   constructor(store: Store, space: SpaceId, onDirt: (dirt: TreeDirt) => void) {
     this.store = store
@@ -91,6 +95,15 @@ export class TreeIndex implements Projection<ShardDetail> {
     return true
   }
 
+  /** After the rows were made anew: without deleted directories nobody looks for them in vain. */
+  async lookForTombstones(flush: () => Promise<void>): Promise<void> {
+    // What is on its way now has said so before it is stored
+    await flush()
+    const { tombstoneBatches } = this
+    const areThere = await rows.hasTombstoneRows(this.store, this.space)
+    this.markers.hasTombstones = areThere || tombstoneBatches !== this.tombstoneBatches
+  }
+
   matches(name: string): boolean {
     return name.startsWith(this.prefix)
   }
@@ -109,16 +122,24 @@ export class TreeIndex implements Projection<ShardDetail> {
   }
 
   /** Deletes records of a shard whose document is in memory, and adds others. */
-  write(name: string, device: string, removed: readonly LiveRecord[], added: readonly string[]): void {
+  write(name: string, device: string, removed: readonly LiveRecord[], added: readonly rows.Line[]): void {
     const shard = this.shards.get(name)
     assert(shard !== undefined, 'a shard is in memory while it is written')
-    shard.write(device, removed, added)
+    this.written = new Map(
+      added.flatMap(({ text, record }) => (record === undefined ? [] : [[text, record]])),
+    )
+    try {
+      const texts = added.map(({ text }) => text)
+      shard.write(device, removed, texts)
+    } finally {
+      this.written = new Map()
+    }
   }
 
   whole(name: string): ShardDetail {
-    const change = new Map<NodeId, readonly LiveRecord[]>()
+    const change = new Map<NodeId, readonly rows.RecordLine[]>()
     const shard = this.shards.get(name)
-    for (const id of shard?.ids() ?? []) change.set(id, this.recordsOf(name, id))
+    for (const id of shard?.ids() ?? []) change.set(id, this.linesOf(this.recordsOf(name, id)))
     return { change, isLocal: false }
   }
 
@@ -134,23 +155,27 @@ export class TreeIndex implements Projection<ShardDetail> {
   }
 
   changed(name: string, transaction: Y.Transaction): ShardDetail {
-    const change = this.shards.get(name)?.changed(transaction) ?? new Map<NodeId, readonly LiveRecord[]>()
-    if (!transaction.local) this.observe(change)
+    const change = new Map<NodeId, readonly rows.RecordLine[]>()
+    for (const [id, records] of this.shards.get(name)?.changed(transaction) ?? []) {
+      const lines = this.linesOf(records)
+      change.set(id, lines)
+      // Lamport times of others, before anybody here can build on what they wrote
+      if (!transaction.local) for (const { record } of lines) this.store.observe(record.lamport)
+    }
     return { change, isLocal: transaction.local }
   }
 
-  /** Lamport times of others, before anybody here can build on what they wrote. */
-  private observe(change: ShardChange): void {
-    for (const records of change.values()) {
-      for (const { text } of records) {
-        const parsed = parseRecord(text)
-        if (parsed.ok) this.store.observe(parsed.record.lamport)
-      }
-    }
+  private linesOf(records: readonly LiveRecord[]): readonly rows.RecordLine[] {
+    return rows.recordLines(
+      records.map(({ text }) => {
+        const record = this.written.get(text)
+        return record === undefined ? { text } : { text, record }
+      }),
+    )
   }
 
   async rows(details: readonly { readonly detail: ShardDetail }[]): Promise<readonly RowChange[]> {
-    const latest = new Map<NodeId, { records: readonly LiveRecord[]; isLocal: boolean }>()
+    const latest = new Map<NodeId, { records: readonly rows.RecordLine[]; isLocal: boolean }>()
     for (const { detail } of details) {
       for (const [id, records] of detail.change) {
         const isLocal = detail.isLocal && (latest.get(id)?.isLocal ?? true)
@@ -162,11 +187,14 @@ export class TreeIndex implements Projection<ShardDetail> {
     const places = await this.store.getMany(ids.map((id) => rows.placeKey(this.space, id)))
     const changes = ids.map((id, index): NodeChange => {
       const { records, isLocal } = latest.get(id) ?? { records: [], isLocal: true }
-      const now = rows.indexedNode(records.map((record) => record.text))
+      const now = rows.indexedNode(records)
       return { id, before: rows.decodePlace(places[index]), now, isLocal }
     })
     // Before the rows are there, so that nobody misses them
-    if (changes.some(({ now }) => now?.node.isTombstone === true)) this.markers.hasTombstones = true
+    if (changes.some(({ now }) => now?.node.isTombstone === true)) {
+      this.markers.hasTombstones = true
+      this.tombstoneBatches++
+    }
     const out = changes.flatMap(({ id, before, now }) => rows.nodeRows(this.space, id, before, now))
     const hasArrived = changes.some(({ id }) => this.markers.missing.has(id))
     out.push(...(await this.missingRows(changes)))

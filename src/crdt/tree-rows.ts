@@ -15,13 +15,13 @@ import { withPrefix } from './database.ts'
 import { joinRecords, type TreeNode } from './join.ts'
 import { firstCharacter, isNodeId, shardOf, type NodeId } from './node-id.ts'
 import { parseRecord, type TreeRecord } from './record.ts'
+import { encodeRowText } from './row-text.ts'
 import type { Store } from './store.ts'
 import type { NodeSource } from './tree-view.ts'
 import { isDirectory } from './view.ts'
 
 export const treeRowsVersion = '1'
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** A node as the index keeps it. */
@@ -78,27 +78,45 @@ export function nodeRows(
     if (before !== undefined) rows.push({ type: 'del', key: placeKey(space, id) })
     return rows
   }
-  rows.push({ type: 'put', key: newKey, value: encoder.encode(now.texts.join('\0')) })
+  rows.push({ type: 'put', key: newKey, value: encodeRowText(now.texts.join('\0')) })
   if (oldKey !== newKey || before?.letter !== place.letter) {
-    const value = encoder.encode(`${place.letter}${place.parent}${place.name}`)
+    const value = encodeRowText(`${place.letter}${place.parent}${place.name}`)
     rows.push({ type: 'put', key: placeKey(space, id), value })
   }
   return rows
 }
 
-/** Joins the records among these lines; others are left out. */
-export function indexedNode(texts: readonly string[]): IndexedNode | undefined {
-  const records: TreeRecord[] = []
-  const kept: string[] = []
-  for (const text of texts) {
-    const parsed = parseRecord(text)
-    if (!parsed.ok) continue
-    records.push(parsed.record)
-    kept.push(text)
-  }
-  const node = joinRecords(records)
-  return node === undefined ? undefined : { node, texts: kept }
+/** A line in full, and the record in it where that is known already. */
+export interface Line {
+  readonly text: string
+  readonly record?: TreeRecord
 }
+
+export type RecordLine = Required<Line>
+
+/** The records among these lines; others are left out. */
+export function recordLines(lines: readonly Line[]): readonly RecordLine[] {
+  const found: RecordLine[] = []
+  for (const { text, record } of lines) {
+    if (record !== undefined) {
+      found.push({ text, record })
+      continue
+    }
+    const parsed = parseRecord(text)
+    if (parsed.ok) found.push({ text, record: parsed.record })
+  }
+  return found
+}
+
+/** @param lines of one node. */
+export function indexedNode(lines: readonly RecordLine[]): IndexedNode | undefined {
+  const node = joinRecords(lines.map(({ record }) => record))
+  return node === undefined ? undefined : { node, texts: lines.map(({ text }) => text) }
+}
+
+/** The node in a row. */
+const nodeOf = (value: Uint8Array): TreeNode | undefined =>
+  indexedNode(recordLines(splitRecords(value).map((text) => ({ text }))))?.node
 
 export const splitRecords = (bytes: Uint8Array): readonly string[] => decoder.decode(bytes).split('\0')
 
@@ -169,9 +187,11 @@ export function createRowSource(store: Store, space: SpaceId, markers: RowMarker
       const prefix =
         name === undefined ? `${family}!${space}!${parent}/` : `${family}!${space}!${parent}/${name}/`
       const nodes: TreeNode[] = []
-      for await (const [, value] of store.scan(withPrefix(prefix))) {
-        const found = indexedNode(splitRecords(value))
-        if (found !== undefined) nodes.push(found.node)
+      for await (const rows of store.scanMany(withPrefix(prefix))) {
+        for (const [, value] of rows) {
+          const node = nodeOf(value)
+          if (node !== undefined) nodes.push(node)
+        }
       }
       return nodes
     })
@@ -181,7 +201,7 @@ export function createRowSource(store: Store, space: SpaceId, markers: RowMarker
         const place = decodePlace(await store.get(placeKey(space, id)))
         if (place === undefined) return undefined
         const value = await store.get(contentKeyOf(space, id, place))
-        return value === undefined ? undefined : indexedNode(splitRecords(value))?.node
+        return value === undefined ? undefined : nodeOf(value)
       }),
     living: (parent, name) => listed('c', parent, name),
     tombstones: (parent, name) => (markers.hasTombstones ? listed('x', parent, name) : Promise.resolve([])),

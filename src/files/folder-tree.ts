@@ -58,6 +58,9 @@ export type DirectoryRow = Pick<
 /** By node id. */
 export type TreeSummary = ReadonlyMap<string, DirectorySummary>
 
+/** By node id; undefined where an entry is to be looked at for itself. */
+export type RowDigests = ReadonlyMap<string, DirectoryDigest | undefined>
+
 /** What disk and document last agreed on at one place: the merge base. Its mode bits beyond `executable` are the disk's own. */
 export interface SyncedRow extends EntryData {
   readonly nodeId: string
@@ -190,6 +193,8 @@ export interface FolderTree {
   ): Promise<readonly (SyncedRow | undefined)[]>
   /** Reads every row once: what follows from all of them together. */
   summary(): Promise<TreeSummary>
+  /** Of all directories with rows; what a summary told is kept, and only what was written since is read again. */
+  digests(): Promise<RowDigests>
   /** Directories that may show others entries since the folder settled as `token`; undefined: all may. */
   unseen(token: string): readonly string[] | undefined
   /** All that the document shows is on the disk, for a folder that `token` tells from others. */

@@ -11,7 +11,7 @@ import type { Directories, Totals } from './directories.ts'
 import { type DiskOutline, outlineDisk } from './disk-outline.ts'
 import type { Filesystem } from './filesystem.ts'
 import type { FolderPart } from './folder-part.ts'
-import type { FolderTree, TreeSummary } from './folder-tree.ts'
+import type { FolderTree, RowDigests, TreeSummary } from './folder-tree.ts'
 import type { HashWorkers } from './hash-workers.ts'
 import { takeDirectories } from './tree-summary.ts'
 import type { Watcher } from './watch.ts'
@@ -21,7 +21,7 @@ export interface GlancePlace {
   readonly tree: FolderTree
   readonly filesystem: Filesystem
   readonly directories: Directories
-  readonly watcher: Pick<Watcher, 'add'>
+  readonly watcher: Pick<Watcher, 'add' | 'isWatching'>
   readonly part: Pick<FolderPart, 'isWhole'>
   readonly ignoreText: () => string
   readonly workers?: Pick<HashWorkers, 'outline'> | undefined
@@ -100,40 +100,51 @@ class DiskGlance implements Glance {
 
   /** @returns undefined when nothing is known of what the document had shown before. */
   private async look(known: TreeSummary | undefined, signal: AbortSignal): Promise<Set<string> | undefined> {
-    const { tree, directories, filesystem, part, watcher, workers } = this.place
+    const { tree, filesystem, part, watcher, workers } = this.place
     const unseen = part.isWhole ? tree.unseen(this.token()) : undefined
     const root = await filesystem.lstat('')
     if (unseen === undefined || root === undefined) return undefined
-    const summary = known ?? (await tree.summary())
-    // Watched before they are listed, so that what changes afterwards is announced
+    const digests = await tree.digests()
     watcher.add('', root)
-    for (const { directories: rows } of summary.values()) {
-      for (const row of rows) {
-        const path = directories.pathOf(row.nodeId)
-        if (path !== undefined) watcher.add(path, row)
-      }
-    }
+    await this.watchAll(known)
     const ignoreText = this.place.ignoreText()
     const outline = await (workers === undefined
       ? outlineDisk(filesystem, ignoreText, signal)
       : workers.outline(ignoreText, signal))
     const found = new Set(unseen)
     for (const { parentId } of tree.conflictPlaces()) found.add(parentId)
-    for (const id of differing(outline, summary, this.place)) found.add(id)
+    for (const id of differing(outline, digests, this.place)) found.add(id)
     return found
+  }
+
+  /** Watched before they are listed, so that what changes afterwards is announced. */
+  private async watchAll(known: TreeSummary | undefined): Promise<void> {
+    const { tree, directories, filesystem, watcher } = this.place
+    for (const { directories: rows } of known?.values() ?? []) {
+      for (const row of rows) {
+        const path = directories.pathOf(row.nodeId)
+        if (path !== undefined) watcher.add(path, row)
+      }
+    }
+    for (const id of known === undefined ? directories.below(tree.rootId) : []) {
+      const path = directories.pathOf(id)
+      if (path === undefined || watcher.isWatching(path)) continue
+      // because: one that cannot be looked at is for the rounds to tell
+      const stat = await filesystem.lstat(path).catch(() => undefined)
+      if (stat?.kind === 'directory') watcher.add(path, stat)
+    }
   }
 }
 
 function* differing(
   outline: DiskOutline,
-  summary: TreeSummary,
+  digests: RowDigests,
   { directories, tree }: Pick<GlancePlace, 'directories' | 'tree'>,
 ): Generator<string> {
   const places = new Map(outline.paths.map((path, index) => [path, index]))
   for (const id of directories.below(tree.rootId)) {
     const at = places.get(directories.pathOf(id) ?? '')
-    const group = summary.get(id)
-    const digest = group === undefined ? emptyDigest() : group.digest
+    const digest = digests.has(id) ? digests.get(id) : emptyDigest()
     const isSame =
       at !== undefined &&
       digest !== undefined &&

@@ -1,12 +1,14 @@
 /**
- * Places by content hash. About 160 bytes a file, the price of asking no scan of the store for it. Texts cut out of a row
+ * Places by content hash. About 110 bytes a file, the price of asking no scan of the store for it. Texts cut out of a row
  * keep the whole row in memory, which made it 480: what is kept are the first 72 bits of a hash (whoever asks compares
  * the row itself) and a copy of the path.
  */
 
 export interface HashIndex {
-  /** @param hash undefined: nothing stands there any more. */
-  put(path: string, hash: string | undefined): void
+  /** A content with this hash stands there. */
+  add(path: string, hash: string): void
+  /** It does no more. */
+  remove(path: string, hash: string): void
   /** Places whose content may have this hash. */
   paths(hash: string): readonly string[]
 }
@@ -19,30 +21,21 @@ const decoder = new TextDecoder()
 const scratch = new Uint8Array(4 * 1024)
 
 export function createHashIndex(): HashIndex {
-  const hashOfPath = new Map<string, string>()
   const pathsOfHash = new Map<string, string | Set<string>>()
-  const remove = (path: string): void => {
-    const hash = hashOfPath.get(path)
-    if (hash === undefined) return
-    hashOfPath.delete(path)
-    const paths = pathsOfHash.get(hash)
-    if (paths instanceof Set) paths.delete(path)
-    else if (paths === path) pathsOfHash.delete(hash)
-    if (paths instanceof Set && paths.size === 0) pathsOfHash.delete(hash)
-  }
   return {
-    put(place, wholeHash) {
-      const hash = wholeHash?.slice(0, keptCharacters)
-      if (hashOfPath.get(place) === hash) return
-      remove(place)
-      if (hash === undefined) return
-      const path = copyOf(place)
-      hashOfPath.set(path, hash)
+    add(place, wholeHash) {
+      const hash = wholeHash.slice(0, keptCharacters)
       const paths = pathsOfHash.get(hash)
       // Nearly every content stands at one place: a set only where there are more
-      if (paths === undefined) pathsOfHash.set(hash, path)
-      else if (paths instanceof Set) paths.add(path)
-      else pathsOfHash.set(hash, new Set([paths, path]))
+      if (paths === undefined) pathsOfHash.set(hash, copyOf(place))
+      else if (paths instanceof Set) paths.add(copyOf(place))
+      else if (paths !== place) pathsOfHash.set(hash, new Set([paths, copyOf(place)]))
+    },
+    remove(place, wholeHash) {
+      const hash = wholeHash.slice(0, keptCharacters)
+      const paths = pathsOfHash.get(hash)
+      if (paths instanceof Set) paths.delete(place)
+      if (paths === place || (paths instanceof Set && paths.size === 0)) pathsOfHash.delete(hash)
     },
     paths(hash) {
       const paths = pathsOfHash.get(hash.slice(0, keptCharacters))

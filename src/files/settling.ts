@@ -241,6 +241,7 @@ function withOverlay(stored: FolderTree, overlay: Overlay, drain: () => Promise<
     conflict: (id) => stored.conflict(id),
     onChanged: (listener) => stored.onChanged(listener),
     summary: () => stored.summary(),
+    digests: () => stored.digests(),
     unseen: (token) => stored.unseen(token),
     settle: (token) => stored.settle(token),
     async rows(parentId) {

@@ -8,7 +8,6 @@ import type { Intents } from '../crdt/intents.ts'
 import type { IndexChange, IndexFlag, IndexRow } from '../crdt/local-index.ts'
 import type { MergedSide } from '../crdt/merge-sides.ts'
 import { isNodeId, type NodeId, rootNodeId } from '../crdt/node-id.ts'
-import { mtimeMaxNs, type NodeData } from '../crdt/record.ts'
 import type { SpaceTree } from '../crdt/space.ts'
 import type { TreeDirt } from '../crdt/tree-index.ts'
 import type * as crdt from '../crdt/tree-change.ts'
@@ -20,12 +19,12 @@ import { nameOf, parentOf } from './filesystem.ts'
 import {
   type ChangedBy,
   type Conflict,
-  type EntryData,
   type EntryKind,
   type FolderTree,
   type MergeLeaf,
   partsOfVersion,
   type RowChange,
+  type RowDigests,
   rowKey,
   type SyncedRow,
   type TreeChange,
@@ -34,7 +33,10 @@ import {
   versionText,
 } from './folder-tree.ts'
 import { createHashIndex } from './hash-index.ts'
+import { toNodeData } from './node-data.ts'
 import { conflictOf, hashOrNone, isExecutable } from './node-conflict.ts'
+import { placeOfRow } from './row-changes.ts'
+import { createKeptDigests, type KeptDigests } from './row-digests.ts'
 import { summarize } from './tree-summary.ts'
 import { deviceOf, newestWriter, recordingOf } from './written-here.ts'
 
@@ -63,12 +65,14 @@ class SpaceFolderTree implements FolderTree {
   /** Rows written a moment ago: what was just created is asked for by others next. */
   private readonly recent = new Map<string, SyncedRow>()
   private commits = 0
+  private readonly kept: KeptDigests
   /** New nodes that the commit under way makes for what stands on the disk. */
   private recording: ReadonlySet<string> = new Set()
 
   constructor(space: SpaceTree) {
     this.space = space
     this.intents = space.intents
+    this.kept = createKeptDigests(space.index)
   }
 
   async load(): Promise<void> {
@@ -80,15 +84,27 @@ class SpaceFolderTree implements FolderTree {
     this.loaded = undefined
     // What was read at the start holds until something is written
     if (loaded !== undefined && this.commits === 0) return loaded
-    return await summarize(this.space.index.outlines(), ({ directory, name, hash }) => {
+    const take = this.kept.begin()
+    const summary = await summarize(this.space.index.outlines(), ({ directory, name, hash }) => {
       const path = rowKey(directory, name)
-      this.byHash.put(path, hash === '' ? undefined : hash)
+      if (hash !== '') this.byHash.add(path, hash)
       this.noteConflict(path, true)
     })
+    take(summary)
+    return summary
+  }
+
+  async digests(): Promise<RowDigests> {
+    const kept = await this.kept.current()
+    return kept ?? new Map([...(await this.summary())].map(([id, { digest }]) => [id, digest]))
   }
 
   unseen = (token: string): readonly string[] | undefined => this.space.unseen(token)
-  settle = (token: string): Promise<void> => this.space.settle(token)
+  settle(token: string): Promise<void> {
+    // At rest nobody asks for what was created a moment ago
+    this.recent.clear()
+    return this.space.settle(token)
+  }
 
   newNodeId(): string {
     if (this.ids.length === 0) this.ids = [...this.space.newIds(idsAtOnce)]
@@ -145,6 +161,7 @@ class SpaceFolderTree implements FolderTree {
   }
 
   async rows(parentId: string): Promise<readonly SyncedRow[]> {
+    if (this.kept.isEmpty(parentId)) return []
     return (await this.space.index.children(parentId)).map(toSyncedRow)
   }
 
@@ -188,13 +205,18 @@ class SpaceFolderTree implements FolderTree {
       indexed = rows.map((change) => toIndexChange(change, written))
       return indexed
     }
-    await this.space.commit(wanted, rowsFor, (found) => (before = found))
-    this.commits++
+    const directories = new Set(rows.map((change) => parentOf(pathOfRow(change))))
+    this.kept.written(directories)
+    try {
+      await this.space.commit(wanted, rowsFor, (found) => (before = found))
+    } finally {
+      this.commits++
+      this.kept.written(directories)
+    }
     if (this.recent.size > recentMax) this.recent.clear()
     for (const [index, change] of rows.entries()) {
-      const { parentId, name } = change.kind === 'put' ? change.row : change
-      const path = indexPath(parentId, name)
-      this.byHash.put(path, change.kind === 'put' ? change.row.hash : undefined)
+      const path = pathOfRow(change)
+      this.noteHash(path, before[index]?.hash, change.kind === 'put' ? change.row.hash : undefined)
       this.noteConflict(path, change.kind === 'put')
       const stored = indexed[index]
       if (stored?.kind === 'put') this.recent.set(path, toSyncedRow(stored.row))
@@ -213,6 +235,12 @@ class SpaceFolderTree implements FolderTree {
   /** Nothing but the new nodes of the commit under way, and no directory shows anything else for it. */
   private isRecording({ nodes, isPlain }: Pick<TreeDirt, 'nodes' | 'isPlain'>): boolean {
     return isPlain && nodes.every((id) => this.recording.has(id))
+  }
+
+  private noteHash(path: string, before: string | undefined, now: string | undefined): void {
+    if (before === now) return
+    if (before !== undefined) this.byHash.remove(path, before)
+    if (now !== undefined) this.byHash.add(path, now)
   }
 
   private noteConflict(path: string, isThere: boolean): void {
@@ -260,6 +288,11 @@ function nodeId(id: string): NodeId {
 const indexPath = (parentId: string, name: string): string =>
   parentId === '' ? rootPath : rowKey(parentId, name)
 
+function pathOfRow(change: RowChange): string {
+  const { parentId, name } = placeOfRow(change)
+  return indexPath(parentId, name)
+}
+
 function versionsOf(version: string): VersionVector {
   const versions = parseVector(partsOfVersion(version).vector)
   assert(versions !== undefined, 'versions are written by this file')
@@ -303,29 +336,6 @@ function toTreeEntry(entry: Entry): TreeEntry | undefined {
     attributes: data.attributes,
   }
 }
-
-function toNodeData(data: EntryData, base: BlobHash | undefined): NodeData {
-  switch (data.kind) {
-    case 'directory':
-      return { kind: 'dir' }
-    case 'symlink':
-      return { kind: 'link', target: data.target }
-    case 'file':
-      return {
-        kind: 'file',
-        hash: data.hash,
-        sizeBytes: data.size,
-        mtimeNs: withinRecord(data.mtimeNs),
-        mode: data.executable ? 0o755 : 0o644,
-        base,
-        attributes: data.attributes,
-      }
-  }
-}
-
-/** Some disks hold times of the far future: there the last one stands for them. */
-const withinRecord = (ns: bigint): bigint =>
-  ns > mtimeMaxNs ? mtimeMaxNs : ns < -mtimeMaxNs ? -mtimeMaxNs : ns
 
 function toSyncedRow(row: IndexRow): SyncedRow {
   const slash = row.path.indexOf('/')

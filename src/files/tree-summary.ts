@@ -14,19 +14,21 @@ interface Group extends DirectorySummary {
 
 /** @param note is told of every row. */
 export async function summarize(
-  rows: AsyncIterable<RowOutline>,
+  rows: AsyncIterable<readonly RowOutline[]>,
   note: (row: RowOutline) => void,
 ): Promise<TreeSummary> {
   const groups = new Map<string, Group>()
   let last: { readonly directory: string; readonly group: Group } | undefined
-  for await (const row of rows) {
-    note(row)
-    if (last?.directory !== row.directory) {
-      const group = { directories: [], files: 0, bytes: 0, entries: 0, digest: emptyDigest() }
-      groups.set(row.directory, group)
-      last = { directory: row.directory, group }
+  for await (const many of rows) {
+    for (const row of many) {
+      note(row)
+      if (last?.directory !== row.directory) {
+        const group = { directories: [], files: 0, bytes: 0, entries: 0, digest: emptyDigest() }
+        groups.set(row.directory, group)
+        last = { directory: row.directory, group }
+      }
+      addRow(last.group, row)
     }
-    addRow(last.group, row)
   }
   return groups
 }

@@ -29,6 +29,8 @@ export interface Watcher extends Disposable {
   add(directory: string, identity: Identity): void
   /** Forgets this directory and all below it. */
   remove(directory: string): void
+  /** Natively; the inode that stood there then. */
+  isWatching(directory: string): boolean
   /** Directories without a native watch; they are polled. */
   readonly polled: number
   readonly watched: number
@@ -117,6 +119,10 @@ class DirectoryWatcher implements Watcher {
   remove(directory: string): void {
     if (directory !== '' && !this.known.has(directory)) return
     for (const path of this.known.keys()) if (isWithin(path, directory)) this.forget(path)
+  }
+
+  isWatching(directory: string): boolean {
+    return this.known.get(directory)?.handle !== undefined
   }
 
   [Symbol.dispose](): void {

@@ -209,3 +209,25 @@ test('a name that cannot be kept is refused and nothing is changed', async () =>
   ).rejects.toMatchObject({ code: 'file.unsafe' })
   expect(await listing(rig.space)).toEqual([])
 })
+
+test('a new space is searched for deleted directories only once there is one', async () => {
+  await using rig = await openRig()
+  const searched: string[] = []
+  const scanMany = rig.store.scanMany.bind(rig.store)
+  rig.store.scanMany = (range) => {
+    searched.push(range.from.slice(0, 2))
+    return scanMany(range)
+  }
+  const dir = await create(rig.space, rootNodeId, 'docs')
+  await create(rig.space, dir, 'a.txt', 'A')
+  expect(await listing(rig.space)).toEqual(['docs dir ', 'docs/a.txt file A'])
+  expect(searched).not.toContain('x!')
+  await rig.space.commit([{ kind: 'remove', nodeId: dir, observed: new Map() }])
+  // What others put into it meanwhile shows it again
+  expect(await listing(rig.space)).toEqual(['docs dir ', 'docs/a.txt file A'])
+  expect(searched).toContain('x!')
+  await rig.space.rebuild()
+  searched.length = 0
+  expect(await listing(rig.space)).toEqual(['docs dir ', 'docs/a.txt file A'])
+  expect(searched).toContain('x!')
+})

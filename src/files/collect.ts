@@ -3,6 +3,7 @@
  * renames told apart from deletions by inode. Nothing is changed here, on no side.
  */
 import { parentOf } from './filesystem.ts'
+import type { FirstIndex } from './first-index.ts'
 import {
   isAtRest,
   pathElsewhere,
@@ -48,7 +49,7 @@ export interface CollectOptions {
   /** Whether a vanished place has been gone for long enough to be called deleted. */
   isGoneForGood(seen: Seen): boolean
   /** What is left for later. */
-  isLeft?(seen: Seen): boolean
+  readonly first?: Pick<FirstIndex, 'leaves' | 'looked'>
   /** Called between directories, so that a long walk lets others run. */
   breathe(): Promise<void>
 }
@@ -76,6 +77,7 @@ export async function collect(place: ScanPlace, options: CollectOptions): Promis
   await expandAppeared(place, state, options)
   state.pair()
   await expandVanished(place, state, options)
+  options.first?.looked(state.scanned)
   return state.result()
 }
 
@@ -121,7 +123,7 @@ function parentOfUnselected({ part, directories }: ScanPlace, id: string, path: 
 
 type State = ReturnType<typeof createState>
 
-function createState(place: ScanPlace, { isLeft }: Pick<CollectOptions, 'isLeft'>) {
+function createState(place: ScanPlace, { first }: Pick<CollectOptions, 'first'>) {
   const scanned = new Set<string>()
   const steady: Seen[] = []
   const vanished = new Map<string, Seen>()
@@ -133,7 +135,7 @@ function createState(place: ScanPlace, { isLeft }: Pick<CollectOptions, 'isLeft'
   const gone: string[] = []
   const unread: string[] = []
   const take = (seen: Seen): void => {
-    if (isLeft?.(seen) === true) return
+    if (first?.leaves(seen) === true) return
     if (seen.row !== undefined && seen.stat === undefined) vanished.set(pathOfSeen(seen), seen)
     else if (seen.row === undefined && seen.stat !== undefined) appeared.set(pathOfSeen(seen), seen)
     else steady.push(seen)
@@ -213,7 +215,7 @@ async function expandAppeared(place: ScanPlace, state: State, options: CollectOp
     for (const inner of found.flat()) {
       state.take(inner)
       const isNew = inner.row === undefined && inner.stat?.kind === 'directory'
-      if (isNew && options.isLeft?.(inner) !== true) waiting.push(inner)
+      if (isNew && options.first?.leaves(inner) !== true) waiting.push(inner)
     }
   }
 }

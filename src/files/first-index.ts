@@ -35,7 +35,9 @@ export interface FirstIndex {
   /** What is recorded now most likely stands on other devices as well: they are not sent what they did not ask for. */
   readonly isKnownToOthers: boolean
   /** Whether this is left alone for now: only the disk has it, and it was there before this folder was opened. */
-  leaves(seen: Pick<Seen, 'row' | 'here' | 'stat'>): boolean
+  leaves(seen: Pick<Seen, 'parentId' | 'row' | 'here' | 'stat'>): boolean
+  /** These directories were looked into, all of their places told to `leaves` or at rest. */
+  looked(directories: ReadonlySet<string>): void
   /** There are rows: it is not the first time. */
   skip(): void
   /** The disk holds nothing that waits to be looked at. */
@@ -45,7 +47,7 @@ export interface FirstIndex {
 
 interface FirstParts {
   readonly tree: Pick<FolderTree, 'onChanged'>
-  readonly inbox: { addAll(): void }
+  readonly inbox: { add(ids: readonly string[]): void; poke(): void }
   /** Left out: nobody is listened to. */
   readonly ask: AskFirst | undefined
 }
@@ -74,6 +76,9 @@ class FolderFirstIndex implements FirstIndex {
   state: FirstState
   hasFiles = false
   private othersHaveFiles = false
+  /** Directories in which something is left, and those of the look under way. */
+  private readonly left = new Set<string>()
+  private readonly leftNow = new Set<string>()
   private readonly sinceNs: bigint
   private readonly env: Env
   private readonly parts: FirstParts
@@ -99,15 +104,30 @@ class FolderFirstIndex implements FirstIndex {
     return this.state === 'recording' && this.othersHaveFiles
   }
 
-  leaves({ row, here, stat }: Pick<Seen, 'row' | 'here' | 'stat'>): boolean {
+  leaves({ parentId, row, here, stat }: Pick<Seen, 'parentId' | 'row' | 'here' | 'stat'>): boolean {
     const isAlone = row === undefined && here === undefined && stat !== undefined
     if (!this.isListening || !isAlone || stat.ctimeNs > this.sinceNs) return false
     this.hasFiles = true
+    this.leftNow.add(parentId)
     return true
+  }
+
+  looked(directories: ReadonlySet<string>): void {
+    for (const id of directories) this.left.delete(id)
+    for (const id of this.leftNow) this.left.add(id)
+    this.leftNow.clear()
+    // It began before the listening ended
+    if (!this.isListening) this.takeUp()
   }
 
   skip(): void {
     this.state = 'done'
+  }
+
+  /** What was left is looked at again, and nothing else: most of it has come from others meanwhile. */
+  private takeUp(): void {
+    this.parts.inbox.add([...this.left])
+    this.left.clear()
   }
 
   settled(): void {
@@ -138,7 +158,9 @@ class FolderFirstIndex implements FirstIndex {
     }
     if (!this.isListening) return
     this.state = 'recording'
-    inbox.addAll()
+    this.takeUp()
+    // Also where nothing is left: the folder says so then
+    inbox.poke()
     // Others may open the space only now
     while (!this.isDone) {
       await sleep(clock, askMoreSlowlyMs, signal)

@@ -25,10 +25,10 @@ test('who is listened to in vain is not waited for: what stands on the disk is r
       return { [Symbol.dispose]: () => undefined }
     },
   }
-  let looks = 0
+  const looks: (readonly string[])[] = []
   const first = createFirstIndex(env, {
     tree,
-    inbox: { addAll: () => void looks++ },
+    inbox: { add: (ids) => void (ids.length > 0 && looks.push(ids)), poke: () => undefined },
     ask: () => {
       asked++
       return Promise.resolve([{ ...other, state: 'recording' }])
@@ -36,11 +36,18 @@ test('who is listened to in vain is not waited for: what stands on the disk is r
   })
   const ended = new AbortController()
   const run = first.run(ended.signal).catch(() => undefined)
-  const alone = { row: undefined, here: undefined, stat: { ctimeNs: 1n } } as unknown as Parameters<
-    typeof first.leaves
-  >[0] // because: nothing else of a stat is looked at
+  const alone = {
+    parentId: 'd',
+    row: undefined,
+    here: undefined,
+    stat: { ctimeNs: 1n },
+  } as unknown as Parameters<typeof first.leaves>[0] // because: nothing else of a stat is looked at
   expect(first.leaves(alone)).toBe(true)
-  expect(first.leaves({ ...alone, stat: { ctimeNs: 2n ** 62n } as never })).toBe(false)
+  expect(first.leaves({ ...alone, parentId: 'came', stat: { ctimeNs: 2n ** 62n } as never })).toBe(false)
+  expect(first.leaves({ ...alone, parentId: 'came' })).toBe(true)
+  first.looked(new Set(['d', 'came']))
+  // Looked at once more, with nothing left: others told of it
+  first.looked(new Set(['came']))
   const pass = async (seconds: number): Promise<void> => {
     for (let step = 0; step < seconds * 4; step++) {
       clock.advance(250)
@@ -50,9 +57,9 @@ test('who is listened to in vain is not waited for: what stands on the disk is r
   await pass(20)
   news([], 'others')
   await pass(20)
-  expect([first.state, looks]).toEqual(['listening', 0])
+  expect([first.state, looks]).toEqual(['listening', []])
   await pass(15)
-  expect([first.state, looks]).toEqual(['recording', 1])
+  expect([first.state, looks]).toEqual(['recording', [['d']]])
   expect(first.leaves(alone)).toBe(false)
   expect(first.isKnownToOthers).toBe(true)
   expect(asked).toBeGreaterThan(20)

@@ -19,7 +19,13 @@ import { isOther, partsOfVersion, sameContent } from './folder-tree.ts'
 import { isAsItWas, rescueLateWrite, type Written } from './late-write.ts'
 import { parkedPrefix, stagingFolder } from './names.ts'
 import { pathOfSeen, type Seen } from './scan.ts'
-import { createSmallFiles, type PlacedSmall, type SmallFiles, withThread } from './small-files.ts'
+import {
+  createSmallFiles,
+  type PlacedSmall,
+  type SmallFiles,
+  type ThreadedFiles,
+  withThread,
+} from './small-files.ts'
 import { modeFor, stage, type Staged, type StagedContent } from './stage.ts'
 import { heldOf, type ToldAttributes } from './told-attributes.ts'
 import type { KeptAbout, KeptCause, Versions } from './versions.ts'
@@ -58,10 +64,10 @@ export interface Applier {
   move(seen: Seen, entry: TreeEntry, toParentPath: string): Promise<Applied>
   /**
    * Out of a ring of renames: aside under a reserved name in the same directory. `keep` commits the row that says so before
-   * the rename, so that the file is never without a row.
-   * @param name of its row from then on; another one than it had leaves its place to what comes there.
+   * the rename, so that the file is never without a row. From then on its row has a name of its own as well: what comes to
+   * its place has one there.
    */
-  park(seen: Seen, name: string, keep: (rows: readonly RowChange[]) => Promise<void>): Promise<Applied>
+  park(seen: Seen, keep: (rows: readonly RowChange[]) => Promise<void>): Promise<Applied>
   trash(seen: Seen): Promise<Applied>
   /** `take` takes what stands there away, and its row goes with it; with 'stays' it cannot. */
   takeAway(seen: Seen, take: () => Promise<boolean | 'stays'>): Promise<Applied>
@@ -107,7 +113,7 @@ export function rowFor(
 const placedMax = 4_096
 
 /** @param threaded for many small files at once; without it they are placed right here. */
-export function createApplier(filesystem: Filesystem, versions: Versions, threaded?: SmallFiles): Applier {
+export function createApplier(filesystem: Filesystem, versions: Versions, threaded?: ThreadedFiles): Applier {
   return new DiskApplier(filesystem, versions, withThread(createSmallFiles(filesystem), threaded))
 }
 
@@ -118,6 +124,8 @@ class DiskApplier implements Applier {
   private readonly fresh = new Set<string>()
   /** What was placed lately, to tell the events of it from those of others. */
   private readonly placedStats = new Map<string, FileStat>()
+  /** Places of files that are being made by a thread: their events may come before its answer. */
+  private readonly coming = new Map<string, Promise<void>>()
 
   private readonly small: SmallFiles
   private stagings = 0
@@ -202,13 +210,21 @@ class DiskApplier implements Applier {
       mtimeNs: entry.mtimeNs,
       attributes: entry.attributes ?? '',
     }))
-    const placed = await this.small.place(contents, signal)
-    return files.map(({ seen, entry }, index) => {
-      const found = placed[index]
-      if (found === undefined || found === 'blocked' || found instanceof SkeinError) return found ?? 'changed'
-      this.fresh.add(pathOfSeen(seen))
-      return this.placedAs(seen, entry, { ...found, asLeft: entry })
-    })
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    for (const { path } of contents) this.coming.set(path, told)
+    try {
+      const placed = await this.small.place(contents, signal)
+      return files.map(({ seen, entry }, index) => {
+        const found = placed[index]
+        if (found === undefined || found === 'blocked' || found instanceof SkeinError)
+          return found ?? 'changed'
+        this.fresh.add(pathOfSeen(seen))
+        return this.placedAs(seen, entry, { ...found, asLeft: entry })
+      })
+    } finally {
+      for (const { path } of contents) this.coming.delete(path)
+      resolve()
+    }
   }
 
   async setDetails(seen: Seen, entry: TreeEntry): Promise<Applied> {
@@ -245,23 +261,20 @@ class DiskApplier implements Applier {
     return { rows: isBack ? [{ kind: 'put', row }] : [forget, { kind: 'put', row }] }
   }
 
-  async park(
-    seen: Seen,
-    name: string,
-    keep: (rows: readonly RowChange[]) => Promise<void>,
-  ): Promise<Applied> {
+  async park(seen: Seen, keep: (rows: readonly RowChange[]) => Promise<void>): Promise<Applied> {
     if (seen.row === undefined) return 'changed'
     // Versions of one node may change places with each other: each gets a name of its own
-    const diskName = `${parkedPrefix}${seen.row.nodeId}-${seen.row.ino.toString(36)}`
+    const id = `${seen.row.nodeId}-${seen.row.ino.toString(36)}`
+    const [name, diskName] = [`moving ${id}`, `${parkedPrefix}${id}`]
     const to = joinPath(seen.parentPath, diskName)
     const { nodeId, isRacy } = seen.row
-    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
-    const left = name === seen.name ? [] : [forget]
-    await keep([...left, { kind: 'put', row: { ...seen.row, name, diskName } }])
+    // Under its own name still: a crash before the rename finds the file there
+    await keep([{ kind: 'put', row: { ...seen.row, diskName } }])
     if (!(await this.filesystem.renameIf(pathOfSeen(seen), to, undefined))) return 'blocked'
     this.touched.add(seen.parentPath)
     const row = rowFor({ ...seen.row, name }, diskName, await this.statNow(to))
-    return { rows: [{ kind: 'put', row: { ...row, isRacy } }] }
+    const forget: RowChange = { kind: 'forget', parentId: seen.parentId, name: seen.name, nodeId }
+    return { rows: [forget, { kind: 'put', row: { ...row, isRacy } }] }
   }
 
   async trash(seen: Seen): Promise<Applied> {
@@ -295,10 +308,11 @@ class DiskApplier implements Applier {
   }
 
   wasPlaced(path: string): boolean {
-    return this.placedStats.has(path)
+    return this.placedStats.has(path) || this.coming.has(path)
   }
 
   async isEcho(path: string): Promise<boolean> {
+    await this.coming.get(path)
     const placed = this.placedStats.get(path)
     if (placed === undefined) return false
     try {

@@ -231,3 +231,4 @@ async function answer({ id, job, root: meant }: JobMessage): Promise<void> {
 }
 
 answers.on('message', (message: JobMessage) => void answer(message))
+answers.postMessage({ id: 0 })

@@ -3,7 +3,7 @@
  * block lists, copies, putting a file together from an old one. One root per pool, threads started when first needed.
  */
 import { Worker } from 'node:worker_threads'
-import { abortReason } from '../base/clock.ts'
+import { abortReason, type Clock } from '../base/clock.ts'
 import { errorCodes, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { type BlobHash, isBlobHash } from '../blobs/hash.ts'
@@ -12,7 +12,7 @@ import type { RootIdentity } from './contained-path.ts'
 import type { DiskOutline } from './disk-outline.ts'
 import type { Filesystem } from './filesystem.ts'
 import { filesystemError } from './filesystem-error.ts'
-import type { SmallFiles } from './small-files.ts'
+import type { ThreadedFiles } from './small-files.ts'
 import {
   type PackedContents,
   type PackedPlaced,
@@ -36,7 +36,7 @@ export interface HashWorkers extends AsyncDisposable {
    */
   assemble(path: string, what: Assembling, signal: AbortSignal): Promise<readonly Range[]>
   /** Many small files at a time. */
-  readonly small: SmallFiles
+  readonly small: ThreadedFiles
   /** The whole folder in outline. */
   outline(ignoreText: string, signal: AbortSignal): Promise<DiskOutline>
 }
@@ -78,14 +78,20 @@ export interface FileJobResult {
 
 interface Pending {
   readonly path: string
+  readonly isSmall: boolean
   readonly done: PromiseWithResolvers<FileJobResult>
 }
 
 interface Thread {
   readonly worker: Worker
   readonly jobs: Map<number, Pending>
+  /** Ends it, should nothing come for long. */
+  rest: Disposable | undefined
+  /** It has said that it is ready to work. */
+  isUp: boolean
 }
 
+/** The first one of a thread, without anything else in it, says that it is up. */
 interface Answer {
   readonly id: number
   readonly result?: FileJobResult
@@ -97,14 +103,23 @@ interface Answer {
 const workerUrl = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 /** A second one keeps a copy or a delta from waiting behind the hash of another file. */
 const threadsMax = 2
+/** A thread without work holds some 15 MB, and starts in 40 ms. */
+const restMs = 30_000
 /** Lists kept after they were made: several devices ask for the same one, and for the one of the last edit soonest. */
 const listsKept = 4
 /** Paths whose hash was asked for before: the next time it is an edit, and a list will be wanted. */
 const pathsKept = 256
 
-/** @param disk the folder's own: threads work in the directory that it works in, and in no other. */
-export function createHashWorkers(root: string, disk: Pick<Filesystem, 'lstat'>): HashWorkers {
-  return new ThreadPool(root, disk)
+/**
+ * @param disk the folder's own: threads work in the directory that it works in, and in no other.
+ * @param clock ends threads that have nothing to do for long; without one they stay.
+ */
+export function createHashWorkers(
+  root: string,
+  disk: Pick<Filesystem, 'lstat'>,
+  clock?: Pick<Clock, 'setTimer'>,
+): HashWorkers {
+  return new ThreadPool(root, disk, clock)
 }
 
 class ThreadPool implements HashWorkers {
@@ -114,14 +129,25 @@ class ThreadPool implements HashWorkers {
   private readonly hashedBefore = new Set<string>()
   private lastId = 0
   private isDisposed = false
-  readonly small: SmallFiles
+  readonly small: ThreadedFiles
 
   private readonly disk: Pick<Filesystem, 'lstat'>
+  private readonly clock: Pick<Clock, 'setTimer'> | undefined
 
-  constructor(root: string, disk: Pick<Filesystem, 'lstat'>) {
+  constructor(root: string, disk: Pick<Filesystem, 'lstat'>, clock: Pick<Clock, 'setTimer'> | undefined) {
     this.root = root
     this.disk = disk
+    this.clock = clock
+    const isUp = (): boolean => this.threads.some((thread) => thread.isUp)
     this.small = {
+      get isReady() {
+        return isUp()
+      },
+      prepare: async () => {
+        if (this.threads.length === 0 && !this.isDisposed) this.start()
+        // oxlint-disable-next-line no-restricted-globals -- because: not a time, the end of this turn of the event loop
+        await new Promise<void>((resolve) => void setImmediate(resolve))
+      },
       read: async (paths, maxBytes, signal) => {
         const { read } = await this.run({ kind: 'read', path: '', paths, maxBytes }, signal)
         return read === undefined ? [] : unpackRead(read)
@@ -183,7 +209,10 @@ class ThreadPool implements HashWorkers {
   async [Symbol.asyncDispose](): Promise<void> {
     this.isDisposed = true
     const ended = new SkeinError('cancelled', 'hashing has ended')
-    for (const thread of this.threads) fail(thread, ended)
+    for (const thread of this.threads) {
+      thread.rest?.[Symbol.dispose]()
+      fail(thread, ended)
+    }
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()))
   }
 
@@ -203,9 +232,11 @@ class ThreadPool implements HashWorkers {
     if (stat === undefined) throw new SkeinError('folder.missing', `the folder ${this.root} is gone`)
     if (this.isDisposed) throw new SkeinError('cancelled', 'hashing has ended')
     const { dev, ino } = stat
-    const thread = this.idlest()
+    const isSmall = job.kind === 'read' || job.kind === 'place'
+    const thread = this.idlest(isSmall)
     const id = ++this.lastId
-    const pending = { path: job.path, done: Promise.withResolvers<FileJobResult>() }
+    const pending = { path: job.path, isSmall, done: Promise.withResolvers<FileJobResult>() }
+    thread.rest?.[Symbol.dispose]()
     thread.jobs.set(id, pending)
     thread.worker.ref()
     const message: JobMessage = { id, job, root: { dev, ino } }
@@ -219,21 +250,29 @@ class ThreadPool implements HashWorkers {
     }
   }
 
-  private idlest(): Thread {
-    const [best] = this.threads.toSorted((a, b) => a.jobs.size - b.jobs.size)
-    if (best !== undefined && (best.jobs.size === 0 || this.threads.length >= threadsMax)) return best
-    return this.start()
+  /** Small files wait for each other, which is no long wait, but not for a large one. */
+  private idlest(isSmall: boolean): Thread {
+    const [best] = this.threads.toSorted((a, b) => largeJobs(a) - largeJobs(b) || a.jobs.size - b.jobs.size)
+    if (best === undefined) return this.start()
+    const isFree = isSmall ? largeJobs(best) === 0 : best.jobs.size === 0
+    return isFree || this.threads.length >= threadsMax ? best : this.start()
   }
 
   private start(): Thread {
     const worker = new Worker(workerUrl, { workerData: { root: this.root } })
-    const thread: Thread = { worker, jobs: new Map() }
+    const thread: Thread = { worker, jobs: new Map(), rest: undefined, isUp: false }
     this.threads.push(thread)
     worker.unref()
     worker.on('message', (answer: Answer) => {
+      // Whoever ends it waits for the end: it must keep the process running until then
+      if (this.isDisposed) return
+      thread.isUp = true
       const pending = thread.jobs.get(answer.id)
       thread.jobs.delete(answer.id)
-      if (thread.jobs.size === 0) worker.unref()
+      if (thread.jobs.size === 0) {
+        worker.unref()
+        this.restLater(thread)
+      }
       const { result } = answer
       if (pending === undefined) return
       if (result !== undefined && (result.hash === undefined || isBlobHash(result.hash)))
@@ -249,7 +288,19 @@ class ThreadPool implements HashWorkers {
     worker.on('exit', gone)
     return thread
   }
+
+  private restLater(thread: Thread): void {
+    thread.rest?.[Symbol.dispose]()
+    thread.rest = this.clock?.setTimer(restMs, () => {
+      const at = this.threads.indexOf(thread)
+      if (at < 0 || thread.jobs.size > 0) return
+      this.threads.splice(at, 1)
+      void thread.worker.terminate()
+    })
+  }
 }
+
+const largeJobs = ({ jobs }: Thread): number => [...jobs.values()].filter(({ isSmall }) => !isSmall).length
 
 function errorOf({ code = '', text = '' }: Answer, path: string): SkeinError {
   const known = errorCodes.find((one) => one === code)

@@ -83,6 +83,8 @@ export function createHasher(clock: Clock, filesystem: Filesystem, workers?: Has
     readAhead(files, signal) {
       const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
       if (workers === undefined || !isForThread(files.length, bytes)) return
+      // Each is read when it is asked for, sooner than by a thread that has to start
+      if (!workers.small.isReady) return void workers.small.prepare()
       const paths = files.map(({ path }) => path)
       begin(workers.small, paths, signal)
     },

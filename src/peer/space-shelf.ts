@@ -256,7 +256,7 @@ class DeviceShelf implements Shelf {
           spaceId,
           tree,
           filesystem,
-          workers: createHashWorkers(directory, filesystem),
+          workers: createHashWorkers(directory, filesystem, this.env.clock),
           keep: this.parts.keep,
           isOnBattery: this.isOnBattery,
           fetch: (wanted, file) => exchange.fetch(wanted, file),

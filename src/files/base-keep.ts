@@ -57,6 +57,7 @@ const kinds = { content: 1, version: 2 } as const
 const notesMax = 50_000
 const freshMax = 2_000
 const noteBytes = 2048
+const windowBytes = 64 * 1024
 
 interface Place {
   readonly segment: number
@@ -192,11 +193,16 @@ class SegmentedKeep implements BaseKeep {
   private async loadSegment(segment: number): Promise<void> {
     await using file = await this.filesystem.open(pathOf(segment), 'read')
     const { size } = await file.stat()
-    const header = new Uint8Array(headerBytes + noteBytes)
-    let position = 0
+    const window = new Uint8Array(windowBytes)
+    let [position, start, end] = [0, 0, 0]
     while (position + headerBytes <= size) {
-      const got = await file.read(header, position)
-      const entry = decodeHeader(header.subarray(0, got))
+      // Most entries are short: a reading for each would cost more than all else at the start
+      if (position + headerBytes + noteBytes > end && end < size) {
+        start = position
+        end = start + (await file.read(window, start))
+      }
+      const header = window.subarray(position - start, Math.max(position, end) - start)
+      const entry = decodeHeader(header)
       if (entry === undefined || position + headerBytes + entry.storedBytes > size) break
       if (entry.kind === kinds.content) this.places.set(entry.hash, { ...entry, segment, position })
       else if (entry.storedBytes <= noteBytes)

@@ -152,7 +152,7 @@ export class SyncPeer {
 
   /** The most urgent thing to send, as frames; undefined when there is nothing. */
   private async nextFrames(): Promise<Iterable<Uint8Array> | undefined> {
-    if (this.updates.length > 0 && this.mayPack()) return [this.packUpdates()]
+    if (this.updates.length > 0 && this.mayPack()) return [await this.packUpdates()]
     const [answer] = this.answers
     if (answer !== undefined) {
       this.answers.delete(answer[0])
@@ -179,7 +179,7 @@ export class SyncPeer {
     return false
   }
 
-  private packUpdates(): Uint8Array {
+  private async packUpdates(): Promise<Uint8Array> {
     const pack: ForeignUpdate[] = []
     let sizeBytes = 0
     for (let next = this.updates[0]; next !== undefined; next = this.updates[0]) {
@@ -191,7 +191,17 @@ export class SyncPeer {
       this.updates.shift()
     }
     this.packedAtMs = this.parts.env.clock.monotonicMs()
+    await this.keptFor(pack.map(({ name }) => name))
     return frames.encodeUpdates(pack)
+  }
+
+  /**
+   * What a power cut takes from here comes back from those that were told of it, but not from one that may not write: for good
+   * it would show what nobody else knows of. So that one is told of nothing that is not durable.
+   */
+  private async keptFor(names: readonly string[]): Promise<void> {
+    const { access, host } = this.parts
+    if (names.some((name) => !access.mayWrite(name))) await host.store.durable()
   }
 
   private async answerFrames(name: string, stateVector: Uint8Array): Promise<Iterable<Uint8Array>> {
@@ -204,6 +214,7 @@ export class SyncPeer {
       stored: host.settled([name]),
     }))
     await stored
+    await this.keptFor([name])
     return frames.encodeDocument(name, message)
   }
 

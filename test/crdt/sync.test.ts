@@ -157,6 +157,23 @@ describe('two peers', () => {
     expect(await a.rig.host.read(['shared'], (doc) => doc('shared').getMap('root').get('k'))).toBe(1)
   })
 
+  test('tell who may not write only what no power cut takes: it could not give it back', async () => {
+    await using a = await openNode(1)
+    await using b = await openNode(2)
+    connect(a, b, [{ visible: () => true, mayWrite: () => false }, all])
+    await a.rig.host.transact(['shared'], (doc) => void doc('shared').getMap('root').set('k', 1))
+    await until(() => b.rig.host.names().includes('shared'))
+    await a.rig.host.transact(['shared'], (doc) => void doc('shared').getMap('root').set('k', 2))
+    await until(
+      async () => (await b.rig.host.read(['shared'], (doc) => doc('shared').getMap('root').get('k'))) === 2,
+    )
+    a.sync[Symbol.dispose]()
+    a.rig.kill()
+    a.rig.disk.losePower()
+    await using after = await openRig({ disk: a.rig.disk, witness: a.rig.witness, device: a.rig.device })
+    expect(equalBytes(await after.host.digest('shared'), await b.rig.host.digest('shared'))).toBe(true)
+  })
+
   test('exchange a document larger than one message in parts', async () => {
     await using a = await openNode(1)
     await using b = await openNode(2)

@@ -11,7 +11,7 @@ import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
 import type { StagedContent } from './stage.ts'
 import type { Transfers } from './transfers.ts'
 
-export interface BringPlace extends Pick<ScanPlace, 'filesystem' | 'problems'> {
+export interface BringPlace extends Pick<ScanPlace, 'filesystem' | 'problems' | 'tree'> {
   readonly placing: Placing
   /** From so many new files at once on one note stands for the syncs of them all. */
   readonly noteFrom: number
@@ -142,8 +142,12 @@ export async function bringFile(
   if (staged === undefined) {
     // Where the disk takes another name for this one there is no use in fetching it, with every look once more
     const { foldsNames } = place.filesystem
-    if (foldsNames && isNewAt(seen) && (await place.filesystem.lstat(pathOfSeen(seen))) !== undefined)
-      return blockedBy(place, seen)
+    if (foldsNames && isNewAt(seen) && (await place.filesystem.lstat(pathOfSeen(seen))) !== undefined) {
+      blockedBy(place, seen)
+      // ... but its writer alone can tell, once nobody was found who has it, that it is lost (lost-versions.ts)
+      const isHere = (await place.tree.rowsWithHash(entry.hash)).length > 0
+      if (isHere || !(await place.tree.isWrittenHere(entry.nodeId, entry.version))) return
+    }
     place.transfers.want(
       { parentId: seen.parentId, name: seen.name, nodeId: entry.nodeId, path: pathOfSeen(seen), task },
       entry.hash,

@@ -17,7 +17,7 @@ import type { DiskTask } from './disk-task.ts'
 import { joinPath } from './filesystem.ts'
 import { rowKey, type RowChange } from './folder-tree.ts'
 import { isPutAway, leadsOnTo, putAway, tellBlocked } from './put-away.ts'
-import { pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import { pathOfSeen, type ScanPlace, type Seen, unlessDenied } from './scan.ts'
 import { isInHeldDirectory, wayInto } from './way-into.ts'
 
 export interface CarryOutPlace extends ScanPlace, BringPlace {
@@ -109,10 +109,16 @@ export async function carryOut(
     else for (const id of leadsOnTo(place, task)) again.add(id)
   }
   await place.flush()
-  // Where the disk takes two names for one that lasts until somebody renames one of them
-  if (!place.filesystem.foldsNames) for (const { seen } of blocked) later.add(seen.parentId)
+  if (!waitsForPerson(place)) for (const { seen } of blocked) later.add(seen.parentId)
   return { again: [...again], later: [...later], made: wanted.flatMap((task) => madeBy(place, task)) }
 }
+
+/**
+ * What stands in the way stays there until a person moves it: where the disk takes two names for one, and where what she put
+ * there is not sent. With what she does it is looked at again.
+ */
+const waitsForPerson = ({ filesystem, part }: CarryOutPlace): boolean =>
+  filesystem.foldsNames || part.isReadOnly
 
 /**
  * What stood in a place until now has no row there any more, and was perhaps waited for to come from there to where the
@@ -206,23 +212,38 @@ async function carryOutMoves(
     const { seen } = task
     // Only what another move waits for steps aside; what something else blocks stays where the person can see it
     if (!targets.has(rowKey(seen.parentId, seen.name)) || !sources.has(targetOf(task))) {
-      if (place.filesystem.foldsNames) blockedBy(place, seen)
+      if (waitsForPerson(place)) blockedBy(place, seen)
       continue
     }
     again.add(seen.parentId)
     // In the next pass it goes on from there, and whatever waits for its place can come
-    await stepAside(place, seen, seen.name, run)
+    await stepAside(place, seen, run)
   }
   return left
 }
 
-async function stepAside(place: CarryOutPlace, seen: Seen, name: string, run: Run): Promise<void> {
+async function stepAside(place: CarryOutPlace, seen: Seen, run: Run): Promise<void> {
   await run(seen, () =>
-    place.applier.park(seen, name, async (rows) => {
+    place.applier.park(seen, async (rows) => {
       place.record(rows)
       await place.settled()
     }),
   )
+}
+
+/** It is nowhere on this device from now on; a directory with something in it stays where the person can see it. */
+const leaveOut = (place: CarryOutPlace, seen: Seen, run: Run): Promise<boolean> =>
+  run(seen, async () => {
+    const isDirectory = seen.row?.kind === 'directory'
+    const isFull = isDirectory && (await place.filesystem.readDirectory(pathOfSeen(seen))).length > 0
+    return isFull ? 'blocked' : await place.applier.trash(seen)
+  })
+
+/** A directory that a person removed from this disk, where that is not sent: nothing can come to it. */
+async function isRemovedHere(place: CarryOutPlace, path: string): Promise<boolean> {
+  if (!place.part.isReadOnly) return false
+  const looked = await unlessDenied(place, path, async () => ({ stat: await place.filesystem.lstat(path) }))
+  return looked !== undefined && looked.stat === undefined
 }
 
 async function moveOne(
@@ -234,22 +255,24 @@ async function moveOne(
   if (action.kind !== 'move') return true
   const { entry } = action
   const toParent = place.directories.pathOf(entry.parentId)
+  // What is to come to it goes the way of that
+  if (toParent !== undefined && (await isRemovedHere(place, toParent)))
+    return await leaveOut(place, seen, run)
   // Its new parent is not on the disk yet: it comes in this pass or the next
   if (toParent === undefined) {
     const way = await wayInto(place, entry.parentId, seen)
     if (way === 'blocked') return false
     // Others moved it, by other rules, to where this device keeps nothing
-    if (way === 'left-out')
-      return seen.row?.kind !== 'directory' && (await run(seen, () => place.applier.trash(seen)))
+    if (way === 'left-out') return await leaveOut(place, seen, run)
     again.add(seen.parentId)
-    if (way === 'itself') await stepAside(place, seen, seen.name, run)
+    if (way === 'itself') await stepAside(place, seen, run)
     // ... or it comes to the very place where this stands: that is left to it
     else if (
       seen.here?.kind === 'directory' &&
       seen.row !== undefined &&
       seen.here.nodeId !== seen.row.nodeId
     ) {
-      await stepAside(place, seen, `moving ${seen.row.nodeId}`, run)
+      await stepAside(place, seen, run)
       for (const id of place.directories.below(seen.row.nodeId)) again.add(id)
     }
     return true

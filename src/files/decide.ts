@@ -21,11 +21,11 @@ import { giveUpLost } from './lost-versions.ts'
 import type { Merging } from './merging.ts'
 import { look, type Looked, lookAtAll, type LookPlace } from './look.ts'
 import { type Offering, offerNew } from './offer.ts'
-import { parkedPrefix } from './names.ts'
 import { createPartPlanner } from './part-decide.ts'
 import type { Action } from './plan.ts'
 import { asOwnDirectory, rekeyedRows } from './rekeyed-directories.ts'
-import { findOwn, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
+import { isKeptOpen, isPutAway, tellBlocked } from './put-away.ts'
+import { findOwn, isMisnamed, pathOfSeen, type ScanPlace, type Seen } from './scan.ts'
 import type { Step } from './step.ts'
 import { findSwapped } from './swapped-versions.ts'
 import type { Transfers } from './transfers.ts'
@@ -78,8 +78,8 @@ export async function decide(
       isElsewhere &&
       (await place.tree.isPlacedHere(own.nodeId))
     const planned = await parts.plan(looked, { row: seen.row, disk, own, here: seen.here, isPlacedHere })
-    // Set aside in a ring of renames that has dissolved since: it goes back to its own name
-    const isParked = seen.diskName.startsWith(parkedPrefix) && disk.state === 'same' && own !== undefined
+    // Set aside in a ring of renames that has dissolved since, or in the way of something else: it goes to its own name
+    const isParked = isMisnamed(seen) && disk.state === 'same' && own !== undefined
     const meant: Action = isParked && planned.kind !== 'move' ? { kind: 'move', entry: own } : planned
     const action = parts.checked(asOwnDirectory(place, collected.newIds, looked, meant), looked)
     if (isDiskTask(action) && isHeld(place, seen)) {
@@ -93,7 +93,9 @@ export async function decide(
     )
       continue
     if (isDiskTask(action)) {
-      tasks.push({ seen: { ...seen, stat: looked.stat }, action })
+      const task = { seen: { ...seen, stat: looked.stat }, action }
+      if (!(await isKeptOpen(place, task))) tasks.push(task)
+      else if (isPutAway(task)) tellBlocked(place, task)
     } else if (action.kind === 'delete' && seen.row !== undefined) {
       deletions.push(deletionAt(place, seen, { nodeId: action.nodeId, version: seen.row.version }))
     } else {
@@ -102,13 +104,7 @@ export async function decide(
         // Where the document has it now it was taken to come by a move: it is to be fetched there
         again.push(seen.parentId, ...(own === undefined ? [] : [own.parentId]))
       }
-      // It stands for other directories as well from now on: what is in them was news of a directory unknown here
-      // and their rows, and with them the watches, begin anew
-      if (action.kind === 'adopt' && seen.row !== undefined && action.entry.nodeId !== seen.row.nodeId) {
-        const { directories } = place
-        if (seen.row.kind === 'directory') again.push(...directories.below(seen.row.nodeId))
-        if (action.entry.kind === 'directory') again.push(...directories.below(action.entry.nodeId))
-      }
+      again.push(...belowAdopted(place, seen, action))
       if (isUnwatched(looked)) again.push(...place.directories.below(seen.row?.nodeId ?? ''))
       // Others moved it meanwhile: with the new version it follows
       if (action.kind === 'edit' && isElsewhere) again.push(seen.parentId)
@@ -121,13 +117,28 @@ export async function decide(
   return { steps, deletions, tasks, again }
 }
 
+/**
+ * A directory that stands for other ones as well from now on: what is in them was news of a directory unknown here, and their
+ * rows, and with them the watches, begin anew.
+ */
+function belowAdopted({ directories }: ScanPlace, { row }: Seen, action: Action): readonly string[] {
+  if (action.kind !== 'adopt' || row === undefined || action.entry.nodeId === row.nodeId) return []
+  return [
+    ...(row.kind === 'directory' ? directories.below(row.nodeId) : []),
+    ...(action.entry.kind === 'directory' ? directories.below(action.entry.nodeId) : []),
+  ]
+}
+
 /** What came to the place of something else: nobody has looked into such a directory, and it is not watched yet. */
 const madeBy = (step: Step | undefined): readonly string[] =>
   (step?.changes ?? []).flatMap((change) => (change.kind === 'create' ? [change.nodeId] : []))
 
 /** Another directory stands here, or the disk spells it in another way now: what was watched is not this path. */
 const isUnwatched = ({ seen: { row, diskName }, stat }: Looked): boolean =>
-  row?.kind === 'directory' && stat !== undefined && (row.ino !== stat.ino || row.diskName !== diskName)
+  // What is no directory has nothing to watch: where it is not told, this would be asked for with each look
+  row?.kind === 'directory' &&
+  stat?.kind === 'directory' &&
+  (row.ino !== stat.ino || row.diskName !== diskName)
 
 /** Between being made, or cut, and being written: as an empty version it would land in the versions of all devices. */
 const isJustEmptied = ({ disk, isRacy, seen }: Looked): boolean =>
@@ -285,10 +296,14 @@ async function decideMoves(
     const looked = await look(place, { ...move.to, row: undefined }, signal, move.from.row)
     if (looked?.disk.state === 'present' && looked.stat !== undefined) {
       const { stat, isRacy, heldAttributes } = looked
-      const found = { data: looked.disk.data, stat, isRacy, heldAttributes }
       const { row } = move.from
+      // Moved by our own hand right before a crash, and damaged by the disk before that: no edit either
+      const isDamage = row !== undefined && place.damage.isMoved(row, stat, looked.disk.data.hash)
+      const found = { data: isDamage ? row : looked.disk.data, stat, isRacy, heldAttributes }
       const isCopy = row !== undefined && !isThere(move, row) && (await isCopyOfOthers(place, move.from, row))
-      steps.push(...(isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)))
+      const moved = isCopy ? decideCopyMove(place, move, found) : decideMove(place, move, found)
+      if (isDamage) place.damage.recorded(moved.flatMap(({ rows }) => rows))
+      steps.push(...moved)
     }
     again.push(move.from.parentId, move.to.parentId)
   }

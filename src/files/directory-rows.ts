@@ -53,7 +53,9 @@ export function createNewlyGone(
   const told = new Set<string>()
   return ({ gone, scanned }) => {
     const fresh = gone.filter((id) => !told.has(id))
-    for (const id of told) if (scanned.has(id) || directories.pathOf(id) === undefined) told.delete(id)
+    // One that vanished is looked into as well, where that is certain: only what is there again can go once more
+    const isBack = (id: string): boolean => scanned.has(id) && !gone.includes(id)
+    for (const id of told) if (isBack(id) || directories.pathOf(id) === undefined) told.delete(id)
     for (const id of fresh) told.add(id)
     return fresh
   }

@@ -25,6 +25,7 @@ import { look, readAhead } from './look.ts'
 import { nextPart } from './offer.ts'
 import { planPlace } from './plan.ts'
 import { repairTask, repairTasks } from './repair.ts'
+import { createRoundPlan, type RoundPlan } from './round-plan.ts'
 import { withoutRekeyed } from './rekeyed-directories.ts'
 import { baseOfEdit, countRows, keyOfRow, withoutOverruled } from './row-changes.ts'
 import { askBrake, type BrakeOptions, type BrakeState } from './safety.ts'
@@ -32,6 +33,7 @@ import { findOwn, pathOfSeen, scanPlace, type Seen, unlessDenied } from './scan.
 import type { Settling } from './settling.ts'
 import type { Step } from './step.ts'
 import type { ReadyPlace } from './transfers.ts'
+import { createVanished } from './vanished.ts'
 import { withRowsBelow } from './way-into.ts'
 
 export interface PassPlace
@@ -64,6 +66,7 @@ export interface PassResult {
   readonly made: readonly string[]
   /** Directories to look at once the grace for vanished places is over. */
   readonly later: readonly string[]
+  readonly plan: Pick<RoundPlan, 'text' | 'path'>
   /** True when it changed anything on any side. */
   readonly didWork: boolean
 }
@@ -84,6 +87,7 @@ export interface Passes {
 
 const commitChanges = 512
 const sliceMs = 8
+const parentsOf = (places: readonly Seen[]): readonly string[] => places.map(({ parentId }) => parentId)
 
 export function createPasses(env: Env, place: Omit<PassPlace, 'goneHere'>, options: PassOptions): Passes {
   return new FolderPasses(env, { ...place, goneHere: createGoneHere() }, options)
@@ -94,7 +98,7 @@ class FolderPasses implements Passes {
   private readonly place: PassPlace
   private readonly outward: CarryOutPlace
   private readonly options: PassOptions
-  private readonly goneSinceMs = new Map<string, number>()
+  private readonly vanished
   private readonly newlyGone
   private brake: BrakeState = { recent: [] }
   private braked: readonly Deletion[] = []
@@ -111,6 +115,7 @@ class FolderPasses implements Passes {
     this.place = place
     this.options = options
     this.newlyGone = createNewlyGone(place.directories)
+    this.vanished = createVanished(env.clock, options.deleteGraceMs)
     this.sliceStartMs = env.clock.monotonicMs()
     const settled = (): Promise<void> => this.flush().then(() => place.settling.drain())
     const record = (rows: readonly RowChange[]): void => this.record(rows)
@@ -155,43 +160,42 @@ class FolderPasses implements Passes {
     const found = await collect(place, {
       dirty: work.dirty,
       all: work.all,
-      isGoneForGood: (seen) => this.isGoneForGood(seen),
-      isLeft: (seen) => place.first.leaves(seen),
+      isGoneForGood: (seen) => this.vanished.isGoneForGood(seen),
+      first: place.first,
       breathe: () => this.breathe(),
     })
     const collected = await withoutRekeyed(place, found)
-    const decisions = await this.decideAll(collected, signal)
-    await this.commitDeletions(decisions.deletions)
+    const plan = createRoundPlan()
+    const decisions = await this.decideAll(collected, plan, signal)
+    const looked = work.all ? undefined : collected.scanned
+    const deleted = await this.commitGone(decisions.deletions, looked)
     if (decisions.deletions.length > 0 || collected.held.length === 0) this.isAllowed = false
     const tasks = [...decisions.tasks, ...(await repairTasks(place))]
+    plan.tasks(tasks)
     for (const task of tasks) this.plannedAt.set(task, this.roundStamp)
     const wanted = tasks.map(({ seen }) => rowKey(seen.parentId, seen.name))
     place.transfers.retain(collected.scanned, new Set(wanted))
     const carried = await carryOut(this.outward, tasks, signal)
     const filled = await this.fillReady(work.ready, signal)
-    this.forgetReturned(collected)
-    const done = decisions.steps + tasks.length + work.ready.length
+    this.vanished.looked(collected, this.braked)
     return {
-      again: decisions.again,
+      // What is not selected in a deleted directory may keep that in the document
+      again: place.part.isWhole ? decisions.again : [...decisions.again, ...parentsOf(deleted)],
       news: [...collected.unread, ...carried.again, ...filled.again],
       made: carried.made,
-      later: [
-        ...carried.later,
-        ...filled.later,
-        ...collected.held.map((seen) => seen.parentId),
-        ...this.newlyGone(collected),
-      ],
-      didWork: done + decisions.deletions.length - this.braked.length > 0,
+      later: [...carried.later, ...filled.later, ...parentsOf(collected.held), ...this.newlyGone(collected)],
+      plan,
+      didWork: plan.count + work.ready.length + deleted.length > 0,
     }
   }
 
   /** Part by part, each committed at once: others fetch the first files of a large tree while the last are hashed. */
   private async decideAll(
     collected: Collected,
+    plan: RoundPlan,
     signal: AbortSignal,
-  ): Promise<Omit<Decisions, 'steps'> & { readonly steps: number }> {
+  ): Promise<Omit<Decisions, 'steps'>> {
     const [deletions, tasks, again]: [Deletion[], DiskTask[], string[]] = [[], [], []]
-    let steps = 0
     let index = 0
     // What was read for a round that broke off is no longer what stands there
     this.place.hasher.forget()
@@ -206,14 +210,14 @@ class FolderPasses implements Passes {
       const decided = await decide(this.place, part, signal)
       // Contents ahead of the records that name them
       await this.place.push?.room(signal)
+      plan.tell(decided.steps)
       await this.commitSteps(decided.steps)
-      steps += decided.steps.length
       for (const deletion of decided.deletions) deletions.push(deletion)
       for (const task of decided.tasks) tasks.push(task)
       for (const id of decided.again) again.push(id)
     } while (index < collected.places.length)
     this.place.hasher.forget()
-    return { steps, deletions, tasks, again }
+    return { deletions, tasks, again }
   }
 
   /** Contents that arrived: their places are looked at once more, then filled. */
@@ -291,38 +295,32 @@ class FolderPasses implements Passes {
     }
   }
 
-  private async commitDeletions(deletions: readonly Deletion[]): Promise<void> {
-    this.braked = []
-    if (deletions.length === 0) return
-    const nowMs = this.env.clock.monotonicMs()
-    const request = { count: deletions.length, total: this.place.totals.entries, nowMs }
+  /**
+   * @param looked undefined: everywhere. @returns what is deleted now. What the brake holds stays held by rounds that look
+   * elsewhere, and counts: or part after part of it would pass.
+   */
+  private async commitGone(
+    gone: readonly Deletion[],
+    looked: ReadonlySet<string> | undefined,
+  ): Promise<readonly Seen[]> {
+    const isHeld = ({ seen }: Deletion): boolean => looked !== undefined && !looked.has(seen.parentId)
+    this.braked = this.braked.filter(isHeld)
+    if (gone.length === 0) return []
+    const { clock, log } = this.env
+    const request = {
+      count: gone.length + this.braked.length,
+      total: this.place.totals.entries,
+      nowMs: clock.monotonicMs(),
+    }
     const asked = askBrake(this.brake, request, this.options.brake)
     if (!asked.allowed && !this.isAllowed) {
-      this.braked = deletions
-      this.env.log.warn('many files vanished at once; their deletion waits for a person', {
-        deletions: deletions.length,
-      })
-      return
+      this.braked = [...this.braked, ...gone]
+      log.warn('many files vanished at once; their deletion waits for a person', { deletions: gone.length })
+      return []
     }
     this.brake = asked.state
-    await this.commitSteps(deletions.map(({ change, row }) => ({ changes: [change], rows: [row] })))
-  }
-
-  private isGoneForGood(seen: Seen): boolean {
-    const key = rowKey(seen.parentId, seen.name)
-    const nowMs = this.env.clock.monotonicMs()
-    const sinceMs = this.goneSinceMs.get(key) ?? nowMs
-    this.goneSinceMs.set(key, sinceMs)
-    return nowMs - sinceMs >= this.options.deleteGraceMs
-  }
-
-  /** Only what this round looked at: other places may be gone still. */
-  private forgetReturned({ held, scanned }: Collected): void {
-    const gone = [...held, ...this.braked.map(({ seen }) => seen)]
-    const stillGone = new Set(gone.map((seen) => rowKey(seen.parentId, seen.name)))
-    for (const key of this.goneSinceMs.keys()) {
-      if (scanned.has(key.slice(0, key.indexOf('/'))) && !stillGone.has(key)) this.goneSinceMs.delete(key)
-    }
+    await this.commitSteps(gone.map(({ change, row }) => ({ changes: [change], rows: [row] })))
+    return gone.map(({ seen }) => seen)
   }
 
   private record(rows: readonly RowChange[]): void {

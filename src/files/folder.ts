@@ -31,6 +31,7 @@ import { openMerging } from './folder-merging.ts'
 import type { MergeWait } from './merging.ts'
 import { createProblems, problemText, type ProblemText } from './problems.ts'
 import { createRootGuard } from './root-guard.ts'
+import { createRoundAgain } from './round-again.ts'
 import { type Scrub, startScrub } from './scrub.ts'
 import { createSettling } from './settling.ts'
 import { createTransfers } from './transfers.ts'
@@ -101,6 +102,7 @@ class SharedFolder implements Folder {
   private readonly glance
   /** Looks that wait for their time: not in sync until they are done. */
   private readonly later
+  private readonly roundAgain
   private state: FolderState = 'starting'
   private isPaused = false
   private rounds = 0
@@ -128,7 +130,8 @@ class SharedFolder implements Folder {
     this.guard = createRootGuard({ tree, filesystem, random: env.random, spaceId })
     this.ignore = createIgnoreReader(filesystem, () => this.inbox.addAll())
     this.inbox = createInbox(this.directories)
-    const { directories, problems, totals, inbox, versions } = this
+    const { directories, problems, totals, inbox, versions, later, settings } = this
+    this.roundAgain = this.scope.own(createRoundAgain(env.clock, { inbox, later, problems }, settings))
     const isDamaged = (id: string, name: string): boolean => this.scrub.damage.at(id, name) !== undefined
     const whole = { ...parts, directories, versions, inbox, isDamaged }
     this.part = this.scope.own(createFolderPart(env, whole))
@@ -265,11 +268,10 @@ class SharedFolder implements Folder {
   }
 
   openBlob(hash: BlobHash): Promise<OpenBlob | undefined> {
-    const { tree, filesystem } = this.parts
     const pathOf = (id: string): string | undefined => this.directories.pathOf(id)
     const kept = (one: BlobHash): Promise<Uint8Array | undefined> => this.keep.read(one)
-    const { workers } = this.parts
-    return openLocalBlob({ tree, filesystem, pathOf, versions: this.versions, kept, workers }, hash)
+    const { parts, versions } = this
+    return openLocalBlob({ ...parts, pathOf, versions, kept, unsent: this.part.changes }, hash)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -343,9 +345,7 @@ class SharedFolder implements Folder {
       if (result.didWork) this.rounds++
       // It may have come from another device in this very round: the disk does not tell us of what we placed ourselves
       if (result.didWork) await this.ignore.refresh()
-      this.inbox.addFound(result)
-      if (result.later.length > 0)
-        this.later.once(this.settings.deleteGraceMs, () => this.inbox.add(result.later))
+      this.roundAgain.take(result)
       await this.tidyOnce()
     } catch (error) {
       signal.throwIfAborted()
@@ -378,7 +378,8 @@ class SharedFolder implements Folder {
     const { waiting } = this.transfers.progress
     const isComing =
       this.first.isListening ||
-      waiting + this.later.pending + this.merging.pending + this.settling.pending > 0
+      waiting + this.later.pending + this.roundAgain.waiting + this.merging.pending + this.settling.pending >
+        0
     if (!isComing) this.first.settled()
     const isHeld = this.status().problems.length > 0 || this.passes.heldDeletions > 0
     this.show(isHeld ? 'waiting' : isComing ? 'working' : 'in-sync')

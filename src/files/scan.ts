@@ -23,6 +23,8 @@ export interface Seen {
   readonly here: TreeEntry | undefined
   /** Every visible version of the row's node, as far as it is shown in this directory; undefined: not looked. */
   readonly versions: readonly TreeEntry[] | undefined
+  /** It has on the disk, for another form of one name, the name that something else of the document is to have. */
+  readonly isInTheWay?: boolean | undefined
 }
 
 export interface ScanPlace {
@@ -64,7 +66,7 @@ export async function scanDirectory(
   place.problems.clearIn(parentPath)
   place.part.changes.clearIn(parentPath)
   const rows = new Map((isNew ? [] : await place.tree.rows(parentId)).map((row) => [row.name, row]))
-  const entries = isNew ? [] : await place.tree.children(parentId)
+  const entries = isNew ? [] : (await place.tree.children(parentId)).filter(isShownHere(place, parentId))
   const children = new Map(entries.map((entry) => [entry.name, entry]))
   const byNode = new Map<string, TreeEntry[]>()
   for (const entry of entries)
@@ -76,7 +78,8 @@ export async function scanDirectory(
     const known = byDiskName.get(diskName)
     // A parked file has a reserved name on the disk: its row says whose it is
     if (known === undefined && isInternal(diskName)) continue
-    if (place.ignore().ignores(joinPath(parentPath, known ?? diskName), stat?.kind === 'directory')) continue
+    if (isIgnored(place, { parentPath, name: known ?? diskName, diskName }, stat?.kind === 'directory'))
+      continue
     const plain = diskName.normalize('NFC')
     const isTaken = (one: string): boolean => onDisk.has(one) || rows.has(one)
     const name = known ?? (onDisk.has(plain) ? otherFormName(plain, isTaken) : plain)
@@ -89,13 +92,14 @@ export async function scanDirectory(
       children.delete(name)
     }
   }
+  const mayGiveWay = !place.filesystem.foldsNames
   const seen: Seen[] = []
   for (const name of new Set([...onDisk.keys(), ...rows.keys(), ...children.keys()])) {
     const row = rows.get(name)
     const here = children.get(name)
     const diskName = onDisk.get(name)?.diskName ?? row?.diskName ?? name
     const isDirectory = (onDisk.get(name)?.stat.kind ?? row?.kind ?? here?.kind) === 'directory'
-    if (place.ignore().ignores(joinPath(parentPath, name), isDirectory)) continue
+    if (isIgnored(place, { parentPath, name, diskName }, isDirectory)) continue
     seen.push({
       parentId,
       parentPath,
@@ -105,10 +109,28 @@ export async function scanDirectory(
       stat: onDisk.get(name)?.stat,
       here,
       versions: row === undefined ? undefined : byNode.get(row.nodeId),
+      isInTheWay:
+        mayGiveWay && row !== undefined && name !== diskName && children.has(diskName) && !rows.has(diskName),
     })
   }
   return seen
 }
+
+/** What was set aside in a ring of renames has a name that no rule was meant for. */
+const isIgnored = (
+  { ignore }: Pick<ScanPlace, 'ignore'>,
+  { parentPath, name, diskName }: Pick<Seen, 'parentPath' | 'name' | 'diskName'>,
+  isDirectory: boolean,
+): boolean => !diskName.startsWith(parkedPrefix) && ignore().ignores(joinPath(parentPath, name), isDirectory)
+
+/**
+ * What directories that are shown as one hold is shown in the one that stands for them all. Where that one has a place of its
+ * own on this disk nothing comes to another one of them: what lies there goes over to it, and then that directory goes.
+ */
+const isShownHere =
+  ({ directories }: Pick<ScanPlace, 'directories'>, directoryId: string) =>
+  ({ parentId }: TreeEntry): boolean =>
+    parentId === directoryId || directories.pathOf(parentId) === undefined
 
 /**
  * Of several forms of one name the one that is synced stays what it is, then the composed one has the name, as everywhere: the
@@ -140,7 +162,8 @@ export async function scanPlace(
   const parentPath = place.directories.pathOf(parentId)
   if (parentPath === undefined) return undefined
   const row = await place.tree.row(parentId, name)
-  const here = await place.tree.child(parentId, name, nodeId)
+  const child = await place.tree.child(parentId, name, nodeId)
+  const here = child !== undefined && isShownHere(place, parentId)(child) ? child : undefined
   const diskName = row?.diskName ?? name
   const path = joinPath(parentPath, diskName)
   const found = await unlessDenied(place, path, async () => ({ stat: await place.filesystem.lstat(path) }))
@@ -190,11 +213,15 @@ export function looksSame(row: SyncedRow, stat: FileStat): boolean | undefined {
   return sameSignature(row, stat) && !row.isRacy ? true : undefined
 }
 
+/** It has a name for the time being. */
+export const isMisnamed = ({ diskName, isInTheWay }: Pick<Seen, 'diskName' | 'isInTheWay'>): boolean =>
+  diskName.startsWith(parkedPrefix) || isInTheWay === true
+
 /**
  * Nothing to decide: disk, row and document are one at this place. In a folder that takes the whole space, and most places are
  * like this: what would be kept of them for the rest of the round is most of its memory.
  */
-export function isAtRest({ row, stat, here, versions, name, diskName }: Seen): boolean {
+export function isAtRest({ row, stat, here, versions, name, diskName, isInTheWay }: Seen): boolean {
   if (row === undefined || stat === undefined || here === undefined) return false
   const isSameDirectory = row.kind !== 'directory' || (row.ino === stat.ino && row.dev === stat.dev)
   return (
@@ -202,7 +229,7 @@ export function isAtRest({ row, stat, here, versions, name, diskName }: Seen): b
     isSameDirectory &&
     !row.isLeftover &&
     row.diskName === diskName &&
-    !diskName.startsWith(parkedPrefix) &&
+    !isMisnamed({ diskName, isInTheWay }) &&
     here.nodeId === row.nodeId &&
     here.version === row.version &&
     here.attributes === row.attributes &&

@@ -334,6 +334,46 @@ describe('accidents', () => {
     expect(kept).toEqual(new Set(Array.from({ length: 50 }, (_, index) => `file${index}`)))
   })
 
+  test('deletions that wait for a person still do when something else goes on', async () => {
+    await using pair = await createPair()
+    const { a, b } = pair
+    await mkdir(join(a.root, 'elsewhere'))
+    for (let index = 0; index < 60; index++) await writeFile(join(a.root, `file${index}`), `${index}`)
+    await converged([a, b])
+    await a.stop()
+    for (let index = 0; index < 50; index++) await unlink(join(a.root, `file${index}`))
+    await a.restart()
+    await until(() => a.folder.status().heldDeletions === 50, [a, b])
+    await writeFile(join(b.root, 'elsewhere/news'), 'by b')
+    await until(async () => (await picture(a.root))['elsewhere/news'] === 'by b', [a, b])
+    await writeFile(join(a.root, 'elsewhere/answer'), 'by a')
+    await until(async () => (await picture(b.root))['elsewhere/answer'] === 'by a', [a, b])
+    expect(a.folder.status()).toMatchObject({ heldDeletions: 50 })
+    await a.folder.undoDeletions()
+    expect(Object.keys(await converged([a, b]))).toHaveLength(63)
+  })
+
+  test('deletions that wait for a person do not pass part by part', async () => {
+    await using pair = await createPair()
+    const { a, b } = pair
+    for (const directory of ['one', 'two']) {
+      await mkdir(join(a.root, directory))
+      for (let index = 0; index < 30; index++)
+        await writeFile(join(a.root, directory, `${index}`), `${index}`)
+    }
+    await converged([a, b])
+    await a.stop()
+    for (const directory of ['one', 'two'])
+      for (let index = 0; index < 20; index++) await unlink(join(a.root, directory, `${index}`))
+    await a.restart()
+    await until(() => a.folder.status().heldDeletions === 40, [a, b])
+    // Alone what is gone from this directory would be few enough
+    await writeFile(join(a.root, 'one/29'), 'by a')
+    await until(async () => (await picture(b.root))['one/29'] === 'by a', [a, b])
+    expect(a.folder.status()).toMatchObject({ heldDeletions: 40 })
+    expect(Object.keys(await picture(b.root))).toHaveLength(62)
+  })
+
   test('a root that is gone, empty or another one deletes nothing anywhere', async () => {
     await using pair = await createPair()
     const { a, b } = pair

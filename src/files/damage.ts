@@ -44,9 +44,15 @@ export interface Damage {
   list(): readonly DamagedPlace[]
   /** True for the very bytes that are known as damage of what the row stands for. */
   covers(row: Pick<SyncedRow, 'parentId' | 'name' | 'version'>, hash: BlobHash | undefined): boolean
+  /** True when this is the file that is known as damage of what the row stands for, at another place than the row's now. */
+  isMoved(
+    row: Pick<SyncedRow, 'version'>,
+    stat: { readonly ino: bigint },
+    hash: BlobHash | undefined,
+  ): boolean
   /** Nothing is to be put right at this place. */
   settle(parentId: string, name: string): void
-  /** What was done on the disk: a place where another file stands now, or none, is settled. */
+  /** What was done on the disk: what moved is known at its new place; where another file stands now, or none, all is settled. */
   recorded(rows: readonly RowChange[]): void
   readonly count: number
 }
@@ -111,9 +117,20 @@ export function createDamage(
         known !== undefined && known.version === row.version && known.actual === hash && hash !== undefined
       )
     },
+    isMoved: ({ version }, { ino }, hash) =>
+      places.size > 0 &&
+      hash !== undefined &&
+      [...places.values()].some(
+        (known) => known.ino === ino && known.version === version && known.actual === hash,
+      ),
     settle,
     recorded(rows) {
       if (places.size === 0) return
+      for (const moved of movedBy(rows, [...places.values()])) {
+        places.set(rowKey(moved.parentId, moved.name), moved)
+        // because: as in `settle`
+        save().catch(() => undefined)
+      }
       for (const change of rows) {
         const { parentId, name: fileName } = change.kind === 'put' ? change.row : change
         const known = places.get(rowKey(parentId, fileName))
@@ -125,6 +142,16 @@ export function createDamage(
       return places.size
     },
   }
+}
+
+function movedBy(rows: readonly RowChange[], known: readonly DamagedPlace[]): readonly DamagedPlace[] {
+  return rows.flatMap((change) => {
+    if (change.kind !== 'put' || change.writtenBy !== undefined) return []
+    const { ino, version, parentId, name } = change.row
+    const one = known.find((place) => place.ino === ino && place.version === version)
+    const isElsewhere = one !== undefined && (one.parentId !== parentId || one.name !== name)
+    return isElsewhere ? [{ ...one, parentId, name }] : []
+  })
 }
 
 function encodePlaces(places: Iterable<DamagedPlace>): Uint8Array {

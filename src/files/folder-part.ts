@@ -50,7 +50,7 @@ export const withoutMerging = {
 export interface PartParts {
   readonly rules?: PartRules
   /** With durable rows alone. */
-  readonly tree: Pick<FolderTree, 'rowsWithHash'>
+  readonly tree: Pick<FolderTree, 'rowsWithHash' | 'rootId' | 'entries'>
   readonly filesystem: Filesystem
   readonly directories: Pick<Directories, 'pathOf'>
   readonly versions: Versions
@@ -78,7 +78,12 @@ export function createFolderPart(env: Env, parts: PartParts): FolderPart {
     released: createReleased({ ...env, filesystem, versions }),
     reverting: createReverting(),
     versions,
-    holds: (hash) => holdsContent({ ...parts, stored: tree, selection }, hash),
+    async holds(hash) {
+      const isHeld = await holdsContent({ ...parts, stored: tree, selection }, hash)
+      // Another one may let go of it now: what that one said before counts no more
+      if (isHeld) releases.forget(hash)
+      return isHeld
+    },
     [Symbol.asyncDispose]: () => releases[Symbol.asyncDispose](),
   }
 }

@@ -3,9 +3,17 @@ import { hasCode, SkeinError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { BlobHash } from '../blobs/hash.ts'
 import type { OpenBlob } from '../blobs/source.ts'
-import { type FileStat, type Filesystem, joinPath, type OpenFile, sameSignature } from './filesystem.ts'
+import {
+  type FileStat,
+  type Filesystem,
+  joinPath,
+  type OpenFile,
+  sameSignature,
+  type Signature,
+} from './filesystem.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { HashWorkers } from './hash-workers.ts'
+import type { LocalChanges } from './local-changes.ts'
 import type { Versions } from './versions.ts'
 
 export interface BlobPlaces {
@@ -14,6 +22,8 @@ export interface BlobPlaces {
   pathOf(parentId: string): string | undefined
   readonly versions: Versions
   kept(hash: BlobHash): Promise<Uint8Array | undefined>
+  /** What was renamed here, and is not sent, has no row. */
+  readonly unsent: Pick<LocalChanges, 'withHash'>
   /** For block lists. */
   readonly workers?: HashWorkers | undefined
 }
@@ -23,21 +33,8 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
   for (const row of await places.tree.rowsWithHash(hash)) {
     const parent = places.pathOf(row.parentId)
     if (parent === undefined || row.kind !== 'file') continue
-    const path = joinPath(parent, row.diskName)
-    try {
-      const small =
-        row.size <= limits.blobChunkBytes ? await places.filesystem.readSmall(path, row.size) : undefined
-      if (small !== undefined) {
-        if (sameSignature(small.stat, row)) return blobOf(small.bytes)
-        continue
-      }
-      const file = await places.filesystem.open(path, 'read')
-      const stat = await file.stat()
-      if (sameSignature(stat, row)) return openedBlob(places, { path, hash, file, stat })
-      await file.close()
-    } catch (error) {
-      if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
-    }
+    const found = await openAsItWas(places, hash, joinPath(parent, row.diskName), row)
+    if (found !== undefined) return found
   }
   // Deleted or replaced here, but somebody still waits for it
   for (const kept of await places.versions.find(hash)) {
@@ -45,7 +42,33 @@ export async function openLocalBlob(places: BlobPlaces, hash: BlobHash): Promise
     return openedBlob(places, { path: kept, hash, file, stat: await file.stat() })
   }
   const bytes = await places.kept(hash)
-  return bytes === undefined ? undefined : blobOf(bytes)
+  if (bytes !== undefined) return blobOf(bytes)
+  const unsent = places.unsent.withHash(hash)
+  return unsent && (await openAsItWas(places, hash, unsent.path, unsent.signature))
+}
+
+/** @returns undefined unless it looks as it did when it was hashed. */
+async function openAsItWas(
+  places: BlobPlaces,
+  hash: BlobHash,
+  path: string,
+  known: Signature,
+): Promise<OpenBlob | undefined> {
+  const { filesystem } = places
+  try {
+    if (known.size <= limits.blobChunkBytes) {
+      const { bytes, stat } = (await filesystem.readSmall(path, known.size)) ?? {}
+      if (bytes !== undefined && stat !== undefined)
+        return sameSignature(stat, known) ? blobOf(bytes) : undefined
+    }
+    const file = await filesystem.open(path, 'read')
+    const stat = await file.stat()
+    if (sameSignature(stat, known)) return openedBlob(places, { path, hash, file, stat })
+    await file.close()
+  } catch (error) {
+    if (!hasCode(error, 'not.found', 'file.changed', 'file.denied', 'file.unsafe')) throw error
+  }
+  return undefined
 }
 
 interface OpenedFile {

@@ -4,6 +4,7 @@
  * read them. Bounded; what is beyond is not told.
  */
 import { limits } from '../base/limits.ts'
+import type { BlobHash } from '../blobs/hash.ts'
 import { type FileStat, isWithin, parentOf, type Signature, sameSignature } from './filesystem.ts'
 import type { EntryData } from './folder-tree.ts'
 import type { UnsentChange } from './plan.ts'
@@ -28,12 +29,15 @@ export interface LocalChanges {
   /** What was found at this path when it looked like this. */
   known(path: string, stat: FileStat): EntryData | undefined
   remember(path: string, stat: FileStat, data: EntryData): void
+  /** Where this content was found, and how it looked: others may know of it under another name. */
+  withHash(hash: BlobHash): { readonly path: string; readonly signature: Signature } | undefined
 }
 
 export function createLocalChanges(): LocalChanges {
   /** By directory. */
   const changes = new Map<string, Map<string, LocalChange>>()
   const looks = new Map<string, { readonly signature: Signature; readonly data: EntryData }>()
+  const byHash = new Map<BlobHash, string>()
   let count = 0
   const clearIn = (directory: string): void => {
     const inside = changes.get(directory)
@@ -78,8 +82,17 @@ export function createLocalChanges(): LocalChanges {
       return look !== undefined && sameSignature(look.signature, stat) ? look.data : undefined
     },
     remember(path, { ino, size, mtimeNs, ctimeNs, dev }, data) {
-      if (looks.size >= limits.localChanges) looks.clear()
+      if (looks.size >= limits.localChanges) {
+        looks.clear()
+        byHash.clear()
+      }
+      if (data.hash !== undefined) byHash.set(data.hash, path)
       looks.set(path, { signature: { ino, size, mtimeNs, ctimeNs, dev }, data })
+    },
+    withHash(hash) {
+      const path = byHash.get(hash)
+      const look = looks.get(path ?? '')
+      return path === undefined || look?.data.hash !== hash ? undefined : { path, signature: look.signature }
     },
   }
 }

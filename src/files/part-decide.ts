@@ -3,11 +3,11 @@
  * path that the document gives it: on this disk it may stand elsewhere still.
  */
 import { joinPath } from './filesystem.ts'
-import type { EntryKind, FolderTree } from './folder-tree.ts'
+import { createDocumentPaths } from './document-paths.ts'
+import type { EntryKind } from './folder-tree.ts'
 import type { FolderPart } from './folder-part.ts'
 import { type Action, type DiskState, type Place, planPlace } from './plan.ts'
 import { planPart } from './plan-part.ts'
-import { limits } from '../base/limits.ts'
 import { type ScanPlace, pathOfSeen, type Seen } from './scan.ts'
 import type { FileStat } from './filesystem.ts'
 
@@ -99,21 +99,4 @@ function describe(
   const found = disk.state === 'present' ? disk.data : undefined
   const isDirectory = (found?.kind ?? seen.row?.kind) === 'directory'
   return { path: pathOfSeen(seen), change, isDirectory, sizeBytes: found?.size ?? 0 }
-}
-
-/** @returns the path of a directory in the document; undefined for one that is not there. */
-function createDocumentPaths(tree: FolderTree): (directoryId: string) => Promise<string | undefined> {
-  const known = new Map<string, Promise<string | undefined>>()
-  const find = async (id: string, depth: number): Promise<string | undefined> => {
-    if (id === tree.rootId) return ''
-    const [entry] = depth > limits.pathDepth ? [] : await tree.entries(id)
-    const parent = entry && (await pathOf(entry.parentId, depth + 1))
-    return entry === undefined || parent === undefined ? undefined : joinPath(parent, entry.name)
-  }
-  const pathOf = (id: string, depth: number): Promise<string | undefined> => {
-    const path = known.get(id) ?? find(id, depth)
-    known.set(id, path)
-    return path
-  }
-  return (id) => pathOf(id, 0)
 }

@@ -20,6 +20,8 @@ export type AskHolders = (hashes: readonly BlobHash[], signal: AbortSignal) => P
 export interface Releases extends AsyncDisposable {
   /** As far as is known; asks when it is not, and then tells that the directory is to be looked at again. */
   isHeldElsewhere(hash: BlobHash, parentId: string): boolean
+  /** What was heard of it holds no more. */
+  forget(hash: BlobHash): void
   /** A device came within reach. */
   retry(): void
   /** Contents that stay here because no other device within reach has them. */
@@ -71,6 +73,10 @@ class AskedReleases implements Releases {
     // One that nobody held is asked about again in its time
     if (!this.unheld.has(hash)) this.retry()
     return false
+  }
+
+  forget(hash: BlobHash): void {
+    this.heldAtMs.delete(hash)
   }
 
   retry(): void {

@@ -2,6 +2,7 @@
 import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { isBlobHash } from '../../src/blobs/hash.ts'
 import { wholeRules } from '../../src/files/folder-part.ts'
 import { converged, createPair, type Pair, picture, until } from '../support/two-folders.ts'
 import { names, rests, shows, tells } from '../support/part-folders.ts'
@@ -49,6 +50,21 @@ describe('a folder that only receives', () => {
     await b.restart()
     await tells(b, changes)
     expect(await names(a)).toEqual([...before, 'more'].sort())
+  })
+
+  test('serves what it had from others under the name that it has here', async () => {
+    await using pair = await readOnlyPair()
+    const { a, b } = pair
+    await writeFile(join(a.root, 'file'), 'bytes that only b has left\0')
+    await converged([a, b])
+    const { hash } = (await a.space.lookup('file'))?.data ?? {}
+    if (hash === undefined || !isBlobHash(hash)) throw new Error('it has a content')
+    await rename(join(b.root, 'file'), join(b.root, 'mine'))
+    await tells(b, ['deleted file', 'added mine'])
+    await using blob = await b.folder.openBlob(hash)
+    expect(blob?.sizeBytes).toBe(27)
+    await writeFile(join(b.root, 'mine'), 'other bytes')
+    expect(await b.folder.openBlob(hash)).toBeUndefined()
   })
 
   test('puts everything back when asked, the bytes into versions', async () => {

@@ -143,7 +143,10 @@ describe('a folder that keeps a part of its space', () => {
     const { a, b } = pair
     await mkdir(join(a.root, 'big'))
     await writeFile(join(a.root, 'big/file'), 'big')
+    await converged([a, b])
     await select(b, { except: ['/big/'] })
+    // What she put there before all had left would be an edit of that
+    await until(async () => Object.keys(await picture(b.root)).length === 0, [a, b])
     await rests(a, b)
     await mkdir(join(b.root, 'big/mine'), { recursive: true })
     await writeFile(join(b.root, 'big/mine/file'), 'mine')

@@ -262,8 +262,8 @@ class Spaces {
   }
 
   /** What is there for all devices. */
-  private shared(picture: Picture): Picture {
-    return this.history.hasIgnoreRules === true ? withoutIgnored(picture) : picture
+  private shared(device: SpaceDevice, picture: Picture): Picture | Promise<Picture> {
+    return this.history.hasIgnoreRules === true ? withoutIgnored(device, picture) : picture
   }
 
   private async pass(byMs: number): Promise<void> {
@@ -360,7 +360,7 @@ class Spaces {
   private async checkAll(): Promise<Picture> {
     const isPart = this.history.parts !== undefined
     const whole = isPart ? this.devices.filter((device) => device.isWhole && !this.hasExcused) : this.devices
-    const picture = await checkPictures(whole, (shown) => this.shared(shown))
+    const picture = await checkPictures(whole, (device, shown) => this.shared(device, shown))
     await checkDocuments(this.devices)
     await this.garbage.check(this.devices)
     if (isPart) await this.parts.check()

@@ -3,6 +3,7 @@
  * the checkers that go with it (checks/parts.ts, damage.ts, ignored.ts). For a history of the first family nothing of it is
  * there, and nothing runs.
  */
+import { hasCode } from '../../src/base/errors.ts'
 import type { FolderTree } from '../../src/files/folder-tree.ts'
 import type { World } from '../world.ts'
 import type { ContentCheck } from './checks/contents.ts'
@@ -73,7 +74,12 @@ export class PartChecks {
   }
 
   async before(fault: Fault, device: SpaceDevice): Promise<void> {
-    const damaged = fault.kind === 'damage' ? await this.damage.damage(device, fault.lot) : undefined
+    if (fault.kind !== 'damage') return
+    const damaged = await this.damage.damage(device, fault.lot).catch((error: unknown) => {
+      // Nothing can be known of its files until it opens again
+      if (!hasCode(error, 'store.failed')) throw error
+      return undefined
+    })
     if (damaged === undefined) return
     this.parts.world.note(device.name, `its disk damages ${JSON.stringify(damaged.path)}`)
     this.parts.contents().damaged(device, damaged)
@@ -147,7 +153,12 @@ export class PartChecks {
       for (const { hash } of await keptFiles(disk)) if (hash !== undefined) somewhere.add(hash)
     const selection = selectionOf(device)
     const missing = new Set<string>()
-    for (const [path, what] of await documentPicture(device.space)) {
+    const document = await documentPicture(device.space).catch((error: unknown) => {
+      // It opens again soon, and waits for whatever it waits until then
+      if (!hasCode(error, 'store.failed')) throw error
+      return new Map<string, string>()
+    })
+    for (const [path, what] of document) {
       const isContent = what !== 'dir' && !what.startsWith('-> ') && selection.selects(path, false)
       const hash = what.replace(/^\*/, '')
       if (isContent && !somewhere.has(hash)) missing.add(hash)

@@ -64,6 +64,7 @@ const view = (parts: Partial<PartView>): PartView => ({
   ]),
   disk: new Map([['a', 'one']]),
   told: [],
+  problems: [],
   somewhere: new Set(['one', 'two']),
   heldElsewhere: new Set(['one', 'two']),
   ...parts,
@@ -124,19 +125,24 @@ test('P22: a path that leads out of the root is found, and the target of a link 
   expect(['/', 'a/', '..', 'a/./b', 'a\0', 'a//b'].filter(isContained)).toEqual([])
 })
 
-test('P14, P28: what the rules leave out is told apart, and has to stay', () => {
+test('P14, P28: what the rules leave out is told apart, and has to stay', async () => {
   const before = new Map([
     ['.skeinignore', 'd\n*.bin\n'],
     ['d', 'dir'],
     ['d/x', 'mine'],
     ['a.bin', 'mine too'],
     ['a', 'ours'],
+    ['gone', 'dir'],
+    ['gone/b.bin', 'mine as well'],
+    ['empty', 'dir'],
   ])
-  expect([...withoutIgnored(before).keys()]).toEqual(['.skeinignore', 'a'])
+  const shared = await withoutIgnored({ space: undefined }, before)
+  // A directory that others deleted stays for what is left out in it, an empty one does not
+  expect([...shared.keys()]).toEqual(['.skeinignore', 'a', 'empty'])
   expect(rulesOf(new Map()).ignores('a.bin', false)).toBe(false)
-  const left = new Map([...before].filter(([path]) => !withoutIgnored(before).has(path)))
+  const left = new Map([...before].filter(([path]) => !shared.has(path)))
   checkStays('d0', left, before)
-  expect(() => checkStays('d0', left, withoutIgnored(before))).toThrow('left out "d"')
+  expect(() => checkStays('d0', left, shared)).toThrow('left out "d"')
   expect(() => checkStays('d0', left, new Map([...before, ['d/x', 'others']]))).toThrow('d/x')
 })
 
@@ -166,6 +172,10 @@ test('a device that only receives and writes is found, and a part that is not as
   const held = new Set(['three'])
   expect(() => checkPart(view({ disk: more, heldElsewhere: held }))).toThrow('gone')
   checkPart(view({ disk: more, heldElsewhere: held, told: [added] }))
+  expect(() => checkPart(view({ disk: more, heldElsewhere: held, problems: ['c2'] }))).toThrow(
+    'still has "c"',
+  )
+  checkPart(view({ disk: more, heldElsewhere: held, problems: ['c'] }))
   expect(() => checkPart(view({ told: [added] }))).toThrow('tells that "c" was added')
 })
 

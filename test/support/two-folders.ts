@@ -136,11 +136,11 @@ export interface Link {
   heal(): Promise<void>
 }
 
-/** Document updates and contents between two devices; what is written while cut travels when healed. */
+/** Document updates and contents between two devices; what was written before, and while cut, travels when healed. */
 export async function linkDevices(a: Device, b: Device): Promise<Link> {
   let up = false
   let ends: readonly AsyncDisposable[] = []
-  const oneWay = (from: Device, to: Device): (() => Promise<void>) => {
+  const oneWay = async (from: Device, to: Device): Promise<() => Promise<void>> => {
     const waiting: ForeignUpdate[] = []
     let running: Promise<void> = Promise.resolve(undefined)
     const send = async (): Promise<void> => {
@@ -165,9 +165,14 @@ export async function linkDevices(a: Device, b: Device): Promise<Link> {
         if (origin.kind === 'local') waiting.push({ name, update })
       void flush()
     })
+    // Its folder may have been faster than whoever links it
+    for (const name of from.host.names()) {
+      const update = await from.host.read([name], (document) => Y.encodeStateAsUpdate(document(name)))
+      waiting.push({ name, update })
+    }
     return flush
   }
-  const flushes = [oneWay(a, b), oneWay(b, a)]
+  const flushes = [await oneWay(a, b), await oneWay(b, a)]
   const link: Link = {
     async cut() {
       up = false

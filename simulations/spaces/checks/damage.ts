@@ -4,7 +4,7 @@
  * wherever another device had them. What a person herself did with a damaged file before anybody could know is hers.
  */
 import { type BlobHash, hashOf } from '../../../src/blobs/hash.ts'
-import { sameSignature } from '../../../src/files/filesystem.ts'
+import { isWithin, sameSignature } from '../../../src/files/filesystem.ts'
 import type { FolderTree, SyncedRow } from '../../../src/files/folder-tree.ts'
 import type { SpaceDevice } from '../device.ts'
 import { contentKeyOf, keptFiles } from '../picture.ts'
@@ -62,7 +62,10 @@ export function createDamageCheck(
       // She copied what the disk had damaged
       for (const { after, isHash } of all) if (written.includes(after)) copied.add(isHash)
       const hers: Known[] = []
-      for (const one of all.filter(({ path }) => touched.includes(path))) {
+      // Where nothing is sent, what lies in a directory that she moved is hers as well: it has no row any more
+      const isTouched = ({ path }: Known): boolean =>
+        touched.some((one) => one === path || (device.isReadOnly && isWithin(path, one)))
+      for (const one of all.filter(isTouched)) {
         const isMoved = (await device.disk.lstat(one.path))?.ino !== one.ino
         if (isMoved || !isKnown(device, one)) hers.push(one)
       }

@@ -3,7 +3,7 @@
  * everywhere (the pictures of all devices hold the file with the rules). P14: what is left out stays where it is, whatever
  * others do to the directory that it lies in; only its own person moves it.
  */
-import { joinPath } from '../../../src/files/filesystem.ts'
+import { isWithin, joinPath } from '../../../src/files/filesystem.ts'
 import type { FolderTree } from '../../../src/files/folder-tree.ts'
 import { type IgnoreRules, parseIgnoreRules } from '../../../src/files/ignore.ts'
 import { ignoreFile } from '../../../src/files/names.ts'
@@ -87,8 +87,22 @@ export const rulesOf = (picture: Picture): IgnoreRules => {
 export const isIgnored = (rules: IgnoreRules, path: string, what: string): boolean =>
   rules.ignores(path, what === 'dir')
 
-/** The picture without what its own rules leave out. */
-export function withoutIgnored(picture: Picture): Picture {
+/**
+ * The picture without what its own rules leave out, and without directories that others deleted and that stay on this disk
+ * alone for what is left out in them (P14).
+ */
+export async function withoutIgnored(
+  { space }: Pick<SpaceDevice, 'space'>,
+  picture: Picture,
+): Promise<Picture> {
   const rules = rulesOf(picture)
-  return new Map([...picture].filter(([path, what]) => !isIgnored(rules, path, what)))
+  const shared = new Map([...picture].filter(([path, what]) => !isIgnored(rules, path, what)))
+  for (const [path, what] of [...shared].reverse()) {
+    if (what !== 'dir') continue
+    const isOtherBelow = (other: string): boolean => other !== path && isWithin(other, path)
+    const holds = [...picture.keys()].filter(isOtherBelow)
+    if (holds.length === 0 || holds.some((other) => shared.has(other))) continue
+    if ((await space?.lookup(path.normalize('NFC'))) === undefined) shared.delete(path)
+  }
+  return shared
 }

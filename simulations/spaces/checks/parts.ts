@@ -26,6 +26,8 @@ export interface PartView {
   /** The same of its disk. */
   readonly disk: DocumentPicture
   readonly told: readonly LocalChange[]
+  /** Paths with problems that are listed. */
+  readonly problems: readonly string[]
   /** Contents that stand somewhere, in a tree or in versions. */
   readonly somewhere: ReadonlySet<string>
   /** Contents that other devices hold at places that they selected. */
@@ -36,7 +38,7 @@ export const selectionOf = ({ rules }: SpaceDevice): Selection => createSelectio
 
 /** @throws when something is not as it should be and nobody is told. */
 export function checkPart(view: PartView): void {
-  const { name, selection, document, disk, told, somewhere } = view
+  const { name, selection, document, disk, told, problems, somewhere } = view
   const isTold = (path: string): boolean =>
     told.some(
       (change) => isWithin(path, change.path) || (change.change !== 'edited' && isWithin(change.path, path)),
@@ -49,7 +51,7 @@ export function checkPart(view: PartView): void {
       throw new Error(`${name} shows ${JSON.stringify(path)} as ${shown}, the document as ${what}`)
   }
   for (const [path, what] of disk) {
-    if (isTold(path) || isWay(path, disk)) continue
+    if (isTold(path) || isWay(path, disk) || problems.some((known) => isWithin(path, known))) continue
     const isSelected = selection.selects(path, what === 'dir')
     if (isSelected && document.has(path)) continue
     const isLastHolder = !view.heldElsewhere.has(plain(what))
@@ -148,18 +150,26 @@ export async function checkPartOf(device: SpaceDevice, devices: readonly SpaceDe
   const told = folder.part.changes.some(Number.MAX_SAFE_INTEGER)
   const document = await documentPicture(space)
   const selection = selectionOf(device)
-  checkPart({ name: device.name, selection, document, disk, told, somewhere, heldElsewhere })
+  const problems = folder.status().problems.map(({ path }) => path)
+  checkPart({ name: device.name, selection, document, disk, told, problems, somewhere, heldElsewhere })
 }
 
-/** As holding.ts: at a place that it selected. What it says itself may take its time, and all stands still here. */
+/** As holding.ts: at a place that it selected, and that the document means for it. What it says itself may take its time, and all stands still here. */
 async function holds({ tree, folder }: SpaceDevice, selection: Selection, hash: BlobHash): Promise<boolean> {
   const rows = (await tree?.rowsWithHash(hash)) ?? []
   if (folder?.scrub.damage.count !== 0) return false
-  const paths = await Promise.all(
-    rows.map(async ({ parentId, name }) => joinPath((await pathOf(tree, parentId)) ?? '', name)),
-  )
-  return paths.some((path) => selection.selects(path, false))
+  for (const { nodeId, parentId, name } of rows) {
+    const meant = ((await tree?.entries(nodeId)) ?? []).filter((entry) => entry.hash === hash)
+    for (const { parentId: parent, name: last } of meant) {
+      const paths = [await pathWith(tree, parentId, name), await pathWith(tree, parent, last)]
+      if (paths.every((path) => selection.selects(path, false))) return true
+    }
+  }
+  return false
 }
+
+const pathWith = async (tree: FolderTree | undefined, parentId: string, name: string): Promise<string> =>
+  joinPath((await pathOf(tree, parentId)) ?? '', name)
 
 async function pathOf(tree: FolderTree | undefined, id: string): Promise<string | undefined> {
   if (tree === undefined || id === tree.rootId) return ''
@@ -175,7 +185,10 @@ export interface FetchCheck {
   readonly onFetch: (device: SpaceDevice, hash: BlobHash, selection: Selection) => void
 }
 
-/** What the document names at places alone that a device did not select, at the last rest and now, is not fetched. */
+/**
+ * What the document names at places alone that a device did not select, at the last rest and now, is not fetched, unless
+ * versions that stand side by side at a place that it did select were made from it: they are merged.
+ */
 export function createFetchCheck(onFault: (what: string) => void): FetchCheck {
   let atRest: DocumentPicture = new Map()
   const placesOf = (document: DocumentPicture, hash: BlobHash): readonly string[] =>
@@ -186,8 +199,9 @@ export function createFetchCheck(onFault: (what: string) => void): FetchCheck {
     if (space === undefined || tree === undefined || selection.isAll || before.length === 0) return
     const now = placesOf(await documentPicture(space), hash)
     const isLeftOut = [...before, ...now].every((path) => !selection.selects(path, false))
+    if (!isLeftOut || (await isMergeBase(space, tree, { hash, selection }))) return
     // What stands there still, because nobody else has it, is put right when the disk damages it
-    if (isLeftOut && now.length > 0 && (await tree.rowsWithHash(hash)).length === 0)
+    if (now.length > 0 && (await tree.rowsWithHash(hash)).length === 0)
       onFault(`${device.name} fetches ${now.join(', ')}, which it did not select`)
   }
   return {
@@ -196,4 +210,17 @@ export function createFetchCheck(onFault: (what: string) => void): FetchCheck {
       // because: a device that died meanwhile fetches nothing
       void check(device, hash, selection).catch(() => undefined),
   }
+}
+
+async function isMergeBase(
+  space: SpaceTree,
+  tree: FolderTree,
+  { hash, selection }: { readonly hash: BlobHash; readonly selection: Selection },
+): Promise<boolean> {
+  for await (const { path, isConflict, nodeId } of space.walk()) {
+    if (!isConflict || !selection.selects(path, false)) continue
+    const { versions, made } = (await tree.conflict(nodeId)) ?? { versions: [], made: undefined }
+    if ([...versions, ...(made?.leaves ?? [])].some(({ baseHash }) => baseHash === hash)) return true
+  }
+  return false
 }

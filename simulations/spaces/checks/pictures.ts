@@ -14,14 +14,15 @@ import { type Picture, takePicture } from '../picture.ts'
 
 export const isFolding = ({ habits }: SpaceDevice): boolean => habits.caseInsensitive || habits.decomposes
 
-/** @param shared what of a picture is there for all. @returns the picture that all devices show. @throws when they differ. */
+/** @param shared what of a device's picture is there for all. @returns the picture that all devices show. @throws when they differ. */
 export async function checkPictures(
   devices: readonly SpaceDevice[],
-  shared: (picture: Picture) => Picture = (picture) => picture,
+  shared: (device: SpaceDevice, picture: Picture) => Picture | Promise<Picture> = (_device, picture) =>
+    picture,
 ): Promise<Picture> {
   const pictures = new Map<SpaceDevice, Picture>()
   for (const device of devices)
-    pictures.set(device, shared(await documentNames(device, await takePicture(device.disk))))
+    pictures.set(device, await shared(device, await documentNames(device, await takePicture(device.disk))))
   for (const [device, picture] of pictures) {
     for (const path of picture.keys())
       if (isInternal(nameOf(path))) throw new Error(`${device.name} left ${JSON.stringify(path)} behind`)

@@ -7,7 +7,7 @@
  */
 import { hashOf } from '../../../src/blobs/hash.ts'
 import { isWithin, joinPath, sameSignature } from '../../../src/files/filesystem.ts'
-import type { FolderTree, SyncedRow } from '../../../src/files/folder-tree.ts'
+import type { SyncedRow, TreeEntry } from '../../../src/files/folder-tree.ts'
 import { createSpaceFolderTree } from '../../../src/files/space-folder-tree.ts'
 import type { SpaceDevice } from '../device.ts'
 import { listTree } from '../picture.ts'
@@ -20,7 +20,7 @@ export async function checkRows(device: SpaceDevice): Promise<void> {
   const found = { files: 0, bytes: 0, directories: 0, paths: new Set<string>() }
   const walk = async (parentId: string, path: string): Promise<void> => {
     const rows = await tree.rows(parentId)
-    await checkEntries(device, tree, parentId, rows)
+    checkEntries(device, await tree.children(parentId), rows, path)
     for (const row of rows) {
       if (row.parentId === '') continue
       const below = joinPath(path, row.diskName)
@@ -79,19 +79,23 @@ async function checkRow(device: SpaceDevice, row: SyncedRow, path: string): Prom
   return undefined
 }
 
-async function checkEntries(
+function checkEntries(
   device: SpaceDevice,
-  tree: FolderTree,
-  parentId: string,
+  entries: readonly TreeEntry[],
   rows: readonly SyncedRow[],
-): Promise<void> {
+  path: string,
+): void {
   const byName = new Map(rows.map((row) => [row.name, row]))
-  for (const entry of await tree.children(parentId)) {
+  const problems = device.folder?.status().problems ?? []
+  for (const entry of entries) {
     const row = byName.get(entry.name)
     if (row === undefined) {
       if (isFolding(device)) continue
       throw new Error(`${device.name}: the entry ${JSON.stringify(entry.name)} has no row`)
     }
+    // A rename that such a disk cannot follow keeps its place from what is to come there, and is told
+    const below = joinPath(path, row.diskName)
+    if (isFolding(device) && problems.some((one) => one.path === below)) continue
     if (!entry.nodes.includes(row.nodeId))
       throw new Error(`${device.name}: the row of ${JSON.stringify(entry.name)} names another node`)
     if (row.kind === 'file' && row.nodeId === entry.nodeId && row.version !== entry.version)

@@ -176,7 +176,9 @@ function createHandover(raw: Channel): Handover {
   void raw.closed.then((error) => {
     ended = error ?? new SkeinError('channel.closed', 'the other device closed the link')
     asked?.reject(ended)
+    // Only a cut ends a channel with a message left: its bytes are the channel's, and gone with it
     held?.taken.resolve()
+    held = undefined
   })
   return {
     async next() {

@@ -67,8 +67,6 @@ export class DocCache {
   private readonly owner: CacheOwner
   private readonly bounds: CacheBounds
   private readonly docs = new Map<string, LoadedDoc>()
-  /** Whose head was computed and stands in no row yet. */
-  private readonly unsavedHeads = new Set<string>()
   private readonly loading = new Map<string, Promise<LoadedDoc | undefined>>()
   private loadedBytes = 0
   private usedMs = 0
@@ -241,7 +239,9 @@ export class DocCache {
     for (const [name, loaded] of this.docs) {
       if (this.loadedBytes <= bytesMax && this.docs.size <= countMax) break
       if (loaded.pins > 0 || this.owner.isUnstored(name)) continue
-      heads.push(...this.headRow(name, loaded))
+      if (this.heads.has(name) && this.heads.get(name) === undefined) {
+        heads.push(log.headRow(name, this.computeHead(name, loaded)))
+      }
       this.drop(name)
     }
     // A head is a cache: losing this write only costs reading the document once more
@@ -297,18 +297,12 @@ export class DocCache {
   /** Head rows of the loaded documents that have none in the store. */
   headRows(): readonly RowChange[] {
     const rows: RowChange[] = []
-    for (const [name, loaded] of this.docs) rows.push(...this.headRow(name, loaded))
+    for (const [name, loaded] of this.docs) {
+      if (this.heads.has(name) && this.heads.get(name) === undefined) {
+        rows.push(log.headRow(name, this.computeHead(name, loaded)))
+      }
+    }
     return rows
-  }
-
-  /** Of one that has none in the store. */
-  private headRow(name: string, loaded: LoadedDoc): readonly RowChange[] {
-    if (!this.heads.has(name)) return []
-    const known = this.heads.get(name)
-    if (known !== undefined && !this.unsavedHeads.has(name)) return []
-    const head = known ?? this.computeHead(name, loaded)
-    this.unsavedHeads.delete(name)
-    return [log.headRow(name, head)]
   }
 
   /** Snapshots of documents whose log has grown long. One with later changes queued waits for a later batch. */
@@ -324,7 +318,6 @@ export class DocCache {
       const update = Y.encodeStateAsUpdateV2(loaded.document)
       rows.push(...log.snapshotRows(name, { from: loaded.firstSequence, to: loaded.nextSequence }, update))
       rows.push(log.headRow(name, this.computeHead(name, loaded)))
-      this.unsavedHeads.delete(name)
       this.loadedBytes -= sizeOf(loaded)
       loaded.firstSequence = loaded.nextSequence
       loaded.snapshotBytes = update.byteLength
@@ -342,7 +335,6 @@ export class DocCache {
       stateVector: Y.encodeStateVector(loaded.document),
     }
     this.heads.set(name, head)
-    this.unsavedHeads.add(name)
     return head
   }
 }

@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest'
 import { crc32c } from '../../src/base/crc32.ts'
 import { createDocHost, type DocHost } from '../../src/crdt/doc-host.ts'
-import { readHeads } from '../../src/crdt/document-log.ts'
 import { openStore } from '../../src/crdt/store.ts'
 import { createMemoryDisk } from '../../src/crdt/memory-database.ts'
 import { createMemoryWitness } from '../../src/crdt/witness.ts'
@@ -41,20 +40,6 @@ test('few documents stay in memory, none is forgotten with changes unstored, dig
   expect(await digestsOf(later)).toEqual(digests)
   await later.close()
   await again.close()
-})
-
-test('a head that was computed for a comparison is stored, when its document leaves memory and at the end', async () => {
-  const [disk, witness] = [createMemoryDisk(), createMemoryWitness()]
-  const store = await openStore(testEnv(), { open: disk.open, witness })
-  const host = await createDocHost(testEnv(), store, { loadedDocuments: 3 })
-  const names = Array.from({ length: 8 }, (_, index) => `doc-${index}`)
-  for (const name of names) {
-    await host.transact([name], (doc) => doc(name).getArray('l').push(['text']))
-    await host.digest(name)
-  }
-  await host.close()
-  for (const [name, head] of await readHeads(store)) expect([name, head]).not.toEqual([name, undefined])
-  await store.close()
 })
 
 test('a long log is folded into a snapshot, and rows of a change are in its batch', async () => {

@@ -307,11 +307,8 @@ class FolderPasses implements Passes {
     this.braked = this.braked.filter(isHeld)
     if (gone.length === 0) return []
     const { clock, log } = this.env
-    const request = {
-      count: gone.length + this.braked.length,
-      total: this.place.totals.entries,
-      nowMs: clock.monotonicMs(),
-    }
+    const count = gone.length + this.braked.length
+    const request = { count, total: this.place.totals.entries, nowMs: clock.monotonicMs() }
     const asked = askBrake(this.brake, request, this.options.brake)
     if (!asked.allowed && !this.isAllowed) {
       this.braked = [...this.braked, ...gone]

@@ -23,9 +23,12 @@ export function createKeptDigests(index: Pick<LocalIndex, 'outlines' | 'losses'>
   let known: Map<string, DirectoryDigest | undefined> | undefined
   let losses = index.losses
   const stale = new Set<string>()
+  /** Whose rows are being read again: until then nothing is certain. */
+  const renewing = new Set<string>()
   const renew = async (digests: Map<string, DirectoryDigest | undefined>, id: string): Promise<void> => {
     // Before it is read: what is written meanwhile marks it again
     stale.delete(id)
+    renewing.add(id)
     try {
       const group = (await summarize(index.outlines(id), () => undefined)).get(id)
       if (group === undefined) digests.delete(id)
@@ -33,6 +36,8 @@ export function createKeptDigests(index: Pick<LocalIndex, 'outlines' | 'losses'>
     } catch (error) {
       stale.add(id)
       throw error
+    } finally {
+      renewing.delete(id)
     }
   }
   return {
@@ -49,7 +54,9 @@ export function createKeptDigests(index: Pick<LocalIndex, 'outlines' | 'losses'>
       for (const id of directories) stale.add(id)
     },
     isEmpty: (directory) =>
-      known !== undefined && losses === index.losses && !known.has(directory) && !stale.has(directory),
+      known !== undefined &&
+      losses === index.losses &&
+      [known, stale, renewing].every((directories) => !directories.has(directory)),
     async current() {
       if (known === undefined || losses !== index.losses) return undefined
       const digests = known

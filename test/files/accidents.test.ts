@@ -71,6 +71,24 @@ describe('accidents', () => {
     expect(Object.keys(await picture(b.root))).toHaveLength(62)
   })
 
+  test('deletions that wait for a person wait no longer once others deleted the same', async () => {
+    await using pair = await createPair()
+    const { a, b } = pair
+    await mkdir(join(a.root, 'all'))
+    await writeFile(join(a.root, 'other'), 'stays')
+    for (let index = 0; index < 60; index++) await writeFile(join(a.root, `all/${index}`), `${index}`)
+    await converged([a, b])
+    await a.stop()
+    await rm(join(a.root, 'all'), { recursive: true })
+    await a.restart()
+    await until(() => a.folder.status().heldDeletions >= 60, [a, b])
+    await rm(join(b.root, 'all'), { recursive: true })
+    await until(() => b.folder.status().heldDeletions >= 60, [a, b])
+    b.folder.allowDeletions()
+    await until(() => a.folder.status().heldDeletions === 0, [a, b])
+    expect(await converged([a, b])).toEqual({ other: 'stays' })
+  })
+
   test('a root that is gone, empty or another one deletes nothing anywhere', async () => {
     await using pair = await createPair()
     const { a, b } = pair

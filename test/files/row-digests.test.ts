@@ -114,3 +114,19 @@ test('only a directory that surely has no rows counts as empty', async () => {
   rig.store.noteLoss()
   expect(kept.isEmpty('dddddddddddddddd')).toBe(false)
 })
+
+test('a directory whose rows are being read again is not certainly without any', async () => {
+  await using rig = await openRig()
+  const { index, kept } = await openKept(rig)
+  const made = 'dddddddddddddddd'
+  expect(kept.isEmpty(made)).toBe(true)
+  kept.written([made])
+  await index.write([{ kind: 'put', row: row(made, 'new') }])
+  const renewed = kept.current()
+  for (let turn = 0; turn < 3; turn++) {
+    expect(kept.isEmpty(made)).toBe(false)
+    await Promise.resolve()
+  }
+  await renewed
+  expect(kept.isEmpty(made)).toBe(false)
+})
